@@ -1,0 +1,68 @@
+import type { Call } from '../foundation/call.ts'
+import type { Digest } from '../foundation/digest.ts'
+
+/** A piece of a blob: the digest of its bytes, and their number. */
+export interface ChunkRef {
+  readonly digest: Digest
+  readonly size: number
+}
+
+/** An open blob. Reading checks every chunk against its digest. */
+export interface BlobReader {
+  /** Length of the blob in bytes. */
+  readonly size: number
+  /**
+   * The bytes from `offset` to the end, in pieces of at most one chunk, read ahead of the consumer.
+   * @throws CastoreError where a chunk is missing or rotten
+   */
+  read(offset: number, call: Call): AsyncIterable<Uint8Array>
+}
+
+/** Where blobs and their chunks can be read. */
+export interface BlobSource {
+  /**
+   * How each blob is cut: its chunks in order (none for the empty blob), or undefined where the
+   * blob is not held. A list is a hint, never a proof. Its chunks are held when the blob is.
+   */
+  layouts(digests: readonly Digest[], call: Call): Promise<(readonly ChunkRef[] | undefined)[]>
+
+  /** Reads whole chunks, each checked against its digest; undefined for what is not held. */
+  readChunks(digests: readonly Digest[], call: Call): Promise<(Uint8Array | undefined)[]>
+
+  /** Which of these chunks are held. */
+  hasChunks(digests: readonly Digest[], call: Call): Promise<boolean[]>
+
+  /** Opens a blob, or undefined where it is not held. */
+  open(digest: Digest, call: Call): Promise<BlobReader | undefined>
+}
+
+/** Takes one blob in, piece by piece. Disposing of it before `commit` abandons the blob. */
+export interface BlobWriter extends AsyncDisposable {
+  write(bytes: Uint8Array, call: Call): Promise<void>
+  /** Ends the blob and says its digest. From now on it can be read. */
+  commit(call: Call): Promise<Digest>
+}
+
+/**
+ * Where blobs are kept. What is committed can be read at once; it survives a crash once `sync` of
+ * its {@link Castore} has resolved.
+ */
+export interface BlobStore extends BlobSource {
+  create(): BlobWriter
+
+  /**
+   * Takes in blobs that fit in memory, each of at most the smallest chunk size, many at a time;
+   * says their digests in the same order.
+   */
+  putSmall(contents: readonly Uint8Array[], call: Call): Promise<Digest[]>
+
+  /** Takes in chunks. @throws CastoreError where content does not match the digest it comes with */
+  putChunks(chunks: readonly { digest: Digest; bytes: Uint8Array }[], call: Call): Promise<void>
+
+  /**
+   * Declares a blob of chunks that are held already. The layout may come from a stranger: the
+   * chunks are read and hashed first, unless `hashed` says that the caller has just done so.
+   * @throws CastoreError where a chunk is missing or the whole does not match the digest
+   */
+  assemble(digest: Digest, layout: readonly ChunkRef[], call: Call, hashed?: Digest): Promise<void>
+}

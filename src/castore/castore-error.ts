@@ -1,0 +1,21 @@
+import { FaultError } from '../foundation/fault.ts'
+
+/** All that can go wrong in the castore. */
+export type CastoreFault =
+  /** A name, size, digest or message breaks a rule of the model. */
+  | { readonly code: 'invalid'; readonly what: string }
+  /** Content does not hash to the digest that it was asked or given by. */
+  | { readonly code: 'digest-mismatch'; readonly digest: string }
+  /** Something that the store refers to is not there. */
+  | { readonly code: 'incomplete'; readonly digest: string }
+  /** A stored record does not read back as it was written. */
+  | { readonly code: 'record-corrupt'; readonly where: string }
+  /** The state directory can not be used: in use by another process, or of another version. */
+  | { readonly code: 'store-unusable'; readonly path: string }
+
+export class CastoreError extends FaultError<CastoreFault> {}
+
+/** An error for a value that breaks a rule of the model; says what was wrong and what would be right. */
+export function invalid(what: string): CastoreError {
+  return new CastoreError({ code: 'invalid', what }, what)
+}

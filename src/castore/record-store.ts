@@ -1,0 +1,71 @@
+import type { Call } from '../foundation/call.ts'
+
+/** The kinds of records that a node keeps. The numbers are on disk: never give one a new meaning. */
+export const RECORD_KINDS = {
+  chunk: 1,
+  /** How a blob of several chunks is put together. */
+  layout: 2,
+  directory: 3,
+  'path-info': 4,
+  /** What an uploaded NAR's file name stands for. */
+  'uploaded-nar': 5,
+} as const
+
+export type RecordKind = keyof typeof RECORD_KINDS
+
+/** Length of the longest key, in bytes. */
+export const RECORD_KEY_BYTES_MAX = 32
+
+/** Length of the longest record content, in bytes: room for any chunk and for very wide Directories. */
+export const RECORD_BYTES_MAX = 256 * 1024 * 1024
+
+export interface StoredRecord {
+  readonly key: Uint8Array
+  readonly bytes: Uint8Array
+}
+
+/** How much of one kind there is. */
+export interface RecordTotals {
+  readonly records: number
+  /** Content bytes, as given to `put`. */
+  readonly bytes: number
+}
+
+/**
+ * The port to what a node keeps: byte strings under a kind and a key. Chunks and Directories are
+ * stored under the digest of their content, the others under names of their own; these may be put
+ * anew, the latest counts.
+ */
+export interface RecordStore {
+  has(kind: RecordKind, keys: readonly Uint8Array[], call: Call): Promise<boolean[]>
+
+  /**
+   * Reads records, undefined for what is absent. Content is checked against its digest, or its
+   * checksum where its key is no digest. @throws CastoreError 'record-corrupt'
+   */
+  get(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(Uint8Array | undefined)[]>
+
+  /**
+   * Takes records in; they can be read when it resolves. A content-addressed record that is held
+   * already is not stored again. The order of puts is the order of survival: after a crash, what
+   * is there is a prefix of what was put.
+   */
+  put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void>
+
+  /** Resolves once everything put before is on stable storage. */
+  sync(call: Call): Promise<void>
+
+  /** The keys of a kind, in the order of their bytes. */
+  keys(kind: RecordKind, call: Call): AsyncIterable<Uint8Array>
+
+  totals(kind: RecordKind): RecordTotals
+}
+
+/** Whether a kind's records are named by the BLAKE3 digest of their content. */
+export function isContentAddressed(kind: RecordKind): boolean {
+  return kind === 'chunk' || kind === 'directory'
+}

@@ -1,0 +1,34 @@
+import type { Call } from './call.ts'
+
+/** The port to time, so that simulations and tests decide how it passes. */
+export interface Clock {
+  /** Milliseconds since 1970-01-01 UTC. */
+  now(): number
+  /** Resolves after `ms` milliseconds, or throws the signal's reason once it is aborted. */
+  sleep(ms: number, call: Call): Promise<void>
+}
+
+/** A signal that aborts `ms` milliseconds from now; `clear` takes the timer back. */
+export interface Deadline {
+  readonly signal: AbortSignal
+  clear(): void
+}
+
+/** Aborts with a {@link DeadlineError} after `ms` milliseconds on the given clock. */
+export function deadline(clock: Clock, ms: number, what: string): Deadline {
+  const expiry = new AbortController()
+  const timer = new AbortController()
+  clock.sleep(ms, { signal: timer.signal }).then(
+    () => expiry.abort(new DeadlineError(what, ms)),
+    () => undefined, // cleared
+  )
+  return { signal: expiry.signal, clear: () => timer.abort() }
+}
+
+/** Something took longer than the time it was given. */
+export class DeadlineError extends Error {
+  constructor(what: string, ms: number) {
+    super(`${what} took longer than ${ms} ms`)
+    this.name = 'DeadlineError'
+  }
+}

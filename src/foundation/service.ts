@@ -1,0 +1,36 @@
+/** Something that runs: `start` resolves once it serves, `stop` once all that it began has ended. */
+export interface Service {
+  readonly name: string
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Starts services in turn. Where one fails, those already started are stopped in reverse order and
+ * its error is thrown.
+ */
+export async function startAll(services: readonly Service[]): Promise<void> {
+  const started: Service[] = []
+  for (const service of services) {
+    try {
+      await service.start()
+      started.push(service)
+    } catch (error) {
+      await stopAll(started).catch(() => undefined) // the first error is the one to tell
+      throw error
+    }
+  }
+}
+
+/** Stops services in reverse order, every one of them, and then throws what went wrong, if any. */
+export async function stopAll(services: readonly Service[]): Promise<void> {
+  const errors: unknown[] = []
+  for (const service of services.toReversed()) {
+    try {
+      await service.stop()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length > 0) throw new AggregateError(errors, 'some services did not stop cleanly')
+}

@@ -1,0 +1,2 @@
+export type { Call } from './foundation/call.ts'
+export { Digest } from './foundation/digest.ts'
