@@ -17,7 +17,7 @@ const GATHERED_PIECE_BYTES_MAX = 4 * 1024
 const GATHERING_BYTES = 64 * 1024
 
 export interface ChunkerInit {
-  /** Bytes, {@link CHUNK_BYTES_MIN} by default: what tvix and snix use, so that chunks are shared. */
+  /** Bytes, {@link CHUNK_BYTES_MIN} by default: that of tvix and snix, to share chunks. */
   readonly bytesMin?: number
   /** Bytes, 256 B to 4 MiB, {@link CHUNK_BYTES_AVG} by default, for the same reason. */
   readonly bytesAvg?: number

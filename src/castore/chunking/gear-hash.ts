@@ -37,30 +37,30 @@ export class GearHash {
     let lo = this.#lo
     let i = from
     // One carry in four bytes: the low half grows to 29 bits at most in between, and what the next
-    // byte has to wait for is short.
-    for (const last = to - 3; i < last; i += 4) {
+    // byte has to wait for is short. The `| 0` keep it all in 32-bit registers.
+    for (const last = to - 3; i < last; i = (i + 4) | 0) {
       let byte = bytes[i]!
-      lo = (lo << 1) + gearLo[byte]!
-      hi = (hi << 1) + gearHi[byte]!
+      lo = ((lo << 1) + gearLo[byte]!) | 0
+      hi = ((hi << 1) + gearHi[byte]!) | 0
       if (((hi + (lo >>> HALF_BITS)) & maskHi) === 0 && (lo & maskLo) === 0) return i
       byte = bytes[i + 1]!
-      lo = (lo << 1) + gearLo[byte]!
-      hi = (hi << 1) + gearHi[byte]!
+      lo = ((lo << 1) + gearLo[byte]!) | 0
+      hi = ((hi << 1) + gearHi[byte]!) | 0
       if (((hi + (lo >>> HALF_BITS)) & maskHi) === 0 && (lo & maskLo) === 0) return i + 1
       byte = bytes[i + 2]!
-      lo = (lo << 1) + gearLo[byte]!
-      hi = (hi << 1) + gearHi[byte]!
+      lo = ((lo << 1) + gearLo[byte]!) | 0
+      hi = ((hi << 1) + gearHi[byte]!) | 0
       if (((hi + (lo >>> HALF_BITS)) & maskHi) === 0 && (lo & maskLo) === 0) return i + 2
       byte = bytes[i + 3]!
-      lo = (lo << 1) + gearLo[byte]!
-      hi = (hi << 1) + gearHi[byte]!
+      lo = ((lo << 1) + gearLo[byte]!) | 0
+      hi = ((hi << 1) + gearHi[byte]!) | 0
       hi = (hi + (lo >>> HALF_BITS)) | 0
       lo &= HALF_MASK
       if ((hi & maskHi) === 0 && (lo & maskLo) === 0) return i + 3
     }
     for (; i < to; i++) {
       const byte = bytes[i]!
-      lo = (lo << 1) + gearLo[byte]!
+      lo = ((lo << 1) + gearLo[byte]!) | 0
       hi = ((hi << 1) + gearHi[byte]! + (lo >>> HALF_BITS)) | 0
       lo &= HALF_MASK
       if ((hi & maskHi) === 0 && (lo & maskLo) === 0) return i
