@@ -37,7 +37,8 @@ export interface RecordTotals {
  * anew, the latest counts.
  */
 export interface RecordStore {
-  has(kind: RecordKind, keys: readonly Uint8Array[], call: Call): Promise<boolean[]>
+  /** The content length of each record in bytes, undefined for what is absent. */
+  sizes(kind: RecordKind, keys: readonly Uint8Array[], call: Call): Promise<(number | undefined)[]>
 
   /**
    * Reads records, undefined for what is absent. Content is checked against its digest, or its

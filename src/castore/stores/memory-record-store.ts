@@ -1,0 +1,79 @@
+import { blake3 } from '../../foundation/blake3.ts'
+import { compareBytes, equalBytes } from '../../foundation/bytes.ts'
+import type { Call } from '../../foundation/call.ts'
+import { CastoreError } from '../castore-error.ts'
+import {
+  isContentAddressed,
+  RECORD_KINDS,
+  type RecordKind,
+  type RecordStore,
+  type RecordTotals,
+  type StoredRecord,
+} from '../record-store.ts'
+
+/** Records in memory: the twin of the segment store for tests and simulations. */
+export class MemoryRecordStore implements RecordStore {
+  readonly #records = new Map<RecordKind, Map<string, Uint8Array>>(
+    Object.keys(RECORD_KINDS).map((kind) => [kind as RecordKind, new Map()]),
+  )
+
+  async sizes(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(number | undefined)[]> {
+    call.signal.throwIfAborted()
+    return keys.map((key) => this.#of(kind).get(hexOf(key))?.length)
+  }
+
+  async get(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(Uint8Array | undefined)[]> {
+    call.signal.throwIfAborted()
+    return keys.map((key) => {
+      const bytes = this.#of(kind).get(hexOf(key))
+      if (bytes !== undefined && isContentAddressed(kind) && !equalBytes(blake3(bytes), key)) {
+        const where = `memory, ${kind} ${hexOf(key)}`
+        throw new CastoreError({ code: 'record-corrupt', where }, 'a record is not what was put')
+      }
+      return bytes
+    })
+  }
+
+  async put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void> {
+    call.signal.throwIfAborted()
+    const held = this.#of(kind)
+    for (const { key, bytes } of records) {
+      const name = hexOf(key)
+      if (isContentAddressed(kind) && held.has(name)) continue
+      held.set(name, Uint8Array.from(bytes)) // the caller may use its buffer again
+    }
+  }
+
+  async sync(call: Call): Promise<void> {
+    call.signal.throwIfAborted()
+  }
+
+  async *keys(kind: RecordKind, call: Call): AsyncGenerator<Uint8Array> {
+    const keys = [...this.#of(kind).keys()].map((name) => Buffer.from(name, 'hex'))
+    for (const key of keys.sort(compareBytes)) {
+      call.signal.throwIfAborted()
+      yield key
+    }
+  }
+
+  totals(kind: RecordKind): RecordTotals {
+    const held = [...this.#of(kind).values()]
+    return { records: held.length, bytes: held.reduce((sum, bytes) => sum + bytes.length, 0) }
+  }
+
+  #of(kind: RecordKind): Map<string, Uint8Array> {
+    return this.#records.get(kind)!
+  }
+}
+
+function hexOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex')
+}
