@@ -87,7 +87,10 @@ export class SecretKey {
     return new SecretKey(name, Uint8Array.from(der.subarray(PKCS8_PREFIX.length)))
   }
 
-  /** Reads what `nix key generate-secret` writes; its halves must match. @throws NixError 'bad-key' */
+  /**
+   * Reads what `nix key generate-secret` writes; its halves must match.
+   * @throws NixError 'bad-key'
+   */
   static parse(text: string): SecretKey {
     // The message must not tell the secret, only how much of it there is.
     const hidden = (part: string): string => `${part.length} characters`

@@ -189,7 +189,7 @@ function sortedOnce(paths: readonly StorePath[]): StorePath[] {
 
 function checkValue(name: string, value: string): void {
   // A line break in a value would let whoever chose it write fields of their own.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
   if (!/[\u0000-\u001f\u007f]/.test(value)) return
   throw malformed('bad-nar-info', `${name} in a narinfo holds no control characters`)
 }
