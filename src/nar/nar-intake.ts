@@ -1,0 +1,179 @@
+import type { BlobWriter } from '../castore/blob-store.ts'
+import type { Castore } from '../castore/castore.ts'
+import { CHUNK_BYTES_MIN } from '../castore/chunking/fast-cdc.ts'
+import { FileNode, type Node, SymlinkNode } from '../castore/model/node.ts'
+import { concatBytes } from '../foundation/bytes.ts'
+import type { Call } from '../foundation/call.ts'
+import type { NarVisitor } from './nar-reader.ts'
+import { type Slot, TreeBuilder } from './tree-builder.ts'
+
+/** With this many bytes, a batch of small files is stored. */
+const BATCH_BYTES = 4 * 1024 * 1024
+
+/** With this many files, a batch is stored. */
+const BATCH_FILES = 1024
+
+/**
+ * When the NAR has gone on for so many bytes, a batch is stored: its contents are views of the
+ * pieces that came, and may keep all of them in memory.
+ */
+const BATCH_SPAN_BYTES = 8 * 1024 * 1024
+
+/** How many stores of batches, and commits of large files, are under way at once. */
+const STORES_UNDER_WAY_MAX = 3
+
+/** With this many Directories, they are put. */
+const BATCH_DIRECTORIES = 512
+
+interface FileDraft {
+  readonly slot: Slot
+  readonly size: number
+  readonly executable: boolean
+  readonly parts: Uint8Array[]
+}
+
+/** What is to be done for files that are too large to be held, in their order. */
+type LargeFileStep =
+  | { readonly do: 'open' }
+  | { readonly do: 'write'; readonly bytes: Uint8Array }
+  | { readonly do: 'commit'; readonly file: FileDraft }
+
+/**
+ * Stores what a NAR reader finds. A visitor cannot wait, so that it only notes what is to be done;
+ * {@link settle} does it, and has to be awaited between pieces.
+ */
+export class NarIntake implements NarVisitor, AsyncDisposable {
+  readonly #into: Castore
+  readonly #call: Call
+  readonly #tree = new TreeBuilder()
+
+  #file: FileDraft | undefined
+  #batch: FileDraft[] = []
+  #batchBytes = 0
+  #batchSpan = 0
+  #steps: LargeFileStep[] = []
+  #writer: BlobWriter | undefined
+  readonly #underWay: Promise<void>[] = []
+
+  constructor(into: Castore, call: Call) {
+    this.#into = into
+    this.#call = call
+  }
+
+  directory(name: Uint8Array | undefined): void {
+    this.#tree.openDirectory(name)
+  }
+
+  directoryEnd(): void {
+    this.#tree.closeDirectory()
+  }
+
+  symlink(name: Uint8Array | undefined, target: Uint8Array): void {
+    this.#tree.add(name, new SymlinkNode(target))
+  }
+
+  file(name: Uint8Array | undefined, size: number, executable: boolean): void {
+    this.#file = { slot: this.#tree.add(name), size, executable, parts: [] }
+    if (size > CHUNK_BYTES_MIN) this.#steps.push({ do: 'open' })
+  }
+
+  content(bytes: Uint8Array): void {
+    const file = this.#file!
+    if (file.size > CHUNK_BYTES_MIN) this.#steps.push({ do: 'write', bytes })
+    else file.parts.push(bytes)
+  }
+
+  fileEnd(): void {
+    const file = this.#file!
+    if (file.size > CHUNK_BYTES_MIN) {
+      this.#steps.push({ do: 'commit', file })
+    } else {
+      this.#batch.push(file)
+      this.#batchBytes += file.size
+    }
+  }
+
+  /** Does what was noted since, in the course of so many bytes; waits where too much is under way. */
+  async settle(narBytes: number): Promise<void> {
+    if (this.#steps.length > 0) await this.#writeLargeFiles()
+    if (this.#batch.length > 0) this.#batchSpan += narBytes
+    if (
+      this.#batch.length >= BATCH_FILES ||
+      this.#batchBytes >= BATCH_BYTES ||
+      this.#batchSpan >= BATCH_SPAN_BYTES
+    ) {
+      await this.#storeBatch()
+    }
+    if (this.#tree.waiting >= BATCH_DIRECTORIES) await this.#storeAll()
+  }
+
+  /** Stores what is left; says the root. */
+  async finish(): Promise<Node> {
+    await this.#storeAll()
+    return this.#tree.root.node!
+  }
+
+  /** Contents first, then the Directories that refer to them. */
+  async #storeAll(): Promise<void> {
+    await this.#storeBatch()
+    while (this.#underWay.length > 0) await this.#oldest()
+    const directories = this.#tree.take()
+    if (directories.length > 0) await this.#into.directories.put(directories, this.#call)
+  }
+
+  async #writeLargeFiles(): Promise<void> {
+    const steps = this.#steps
+    this.#steps = []
+    for (const step of steps) {
+      if (step.do === 'open') {
+        this.#writer = this.#into.blobs.create()
+      } else if (step.do === 'write') {
+        await this.#writer!.write(step.bytes, this.#call)
+      } else {
+        const writer = this.#writer!
+        this.#writer = undefined
+        await this.#begin(() => this.#commit(writer, step.file))
+      }
+    }
+  }
+
+  async #commit(blob: BlobWriter, { slot, size, executable }: FileDraft): Promise<void> {
+    await using writer = blob
+    slot.node = new FileNode(await writer.commit(this.#call), size, executable)
+  }
+
+  async #storeBatch(): Promise<void> {
+    const files = this.#batch
+    this.#batch = []
+    this.#batchBytes = 0
+    this.#batchSpan = 0
+    if (files.length > 0) await this.#begin(() => this.#putSmall(files))
+  }
+
+  async #putSmall(files: readonly FileDraft[]): Promise<void> {
+    const contents = files.map(({ parts }) => concatBytes(parts))
+    const digests = await this.#into.blobs.putSmall(contents, this.#call)
+    for (const [i, { slot, size, executable }] of files.entries()) {
+      slot.node = new FileNode(digests[i]!, size, executable)
+    }
+  }
+
+  /** Begins to store something, once few enough stores are under way. */
+  async #begin(store: () => Promise<void>): Promise<void> {
+    while (this.#underWay.length >= STORES_UNDER_WAY_MAX) await this.#oldest()
+    const stored = store()
+    stored.catch(() => undefined) // thrown where it is awaited
+    this.#underWay.push(stored)
+  }
+
+  async #oldest(): Promise<void> {
+    await this.#underWay[0]
+    this.#underWay.shift()
+  }
+
+  /** Ends what is under way and abandons the file being written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+    await this.#writer?.[Symbol.asyncDispose]()
+  }
+}
