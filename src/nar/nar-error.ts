@@ -58,6 +58,7 @@ export type NarPathFault = {
 /** All that can go wrong with NARs. */
 export type NarFault = NarFormatFault | NarContentFault | NarPathFault
 
+/** What `src/nar` throws; the fault says what, for code to branch on. */
 export class NarError extends FaultError<NarFault> {}
 
 /** An error for a NAR that breaks the format at `offset`. */
@@ -65,6 +66,7 @@ export function malformed(code: NarFormatFault['code'], offset: number, what: st
   return new NarError({ code, offset }, `malformed NAR at byte ${offset}: ${what}`)
 }
 
+/** An error for a NAR of more levels than Nix takes, at `offset`. */
 export function tooDeep(offset: number): NarError {
   return malformed('too-deep', offset, `it has more than ${NAR_LEVELS_MAX} levels`)
 }

@@ -7,6 +7,7 @@ export interface Keywords {
   readonly padding: readonly boolean[]
 }
 
+/** The keywords as they stand in a NAR, one after the other. */
 export function keywords(...words: string[]): Keywords {
   const bytes = narStrings(...words)
   const padding = words.flatMap((word) => {

@@ -2,7 +2,6 @@ import type { BlobWriter } from '../castore/blob-store.ts'
 import type { Castore } from '../castore/castore.ts'
 import { CHUNK_BYTES_MIN } from '../castore/chunking/fast-cdc.ts'
 import { FileNode, type Node, SymlinkNode } from '../castore/model/node.ts'
-import { concatBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
 import type { NarVisitor } from './nar-reader.ts'
 import { type Slot, TreeBuilder } from './tree-builder.ts'
@@ -25,11 +24,15 @@ const STORES_UNDER_WAY_MAX = 3
 /** With this many Directories, they are put. */
 const BATCH_DIRECTORIES = 512
 
+const NOTHING = new Uint8Array(0)
+
 interface FileDraft {
   readonly slot: Slot
   readonly size: number
   readonly executable: boolean
-  readonly parts: Uint8Array[]
+  /** Of a small file: a view of the piece that brought it all, or a buffer being filled. */
+  content: Uint8Array
+  filled: number
 }
 
 /** What is to be done for files that are too large to be held, in their order. */
@@ -73,14 +76,21 @@ export class NarIntake implements NarVisitor, AsyncDisposable {
   }
 
   file(name: Uint8Array | undefined, size: number, executable: boolean): void {
-    this.#file = { slot: this.#tree.add(name), size, executable, parts: [] }
+    this.#file = { slot: this.#tree.add(name), size, executable, content: NOTHING, filled: 0 }
     if (size > CHUNK_BYTES_MIN) this.#steps.push({ do: 'open' })
   }
 
   content(bytes: Uint8Array): void {
     const file = this.#file!
-    if (file.size > CHUNK_BYTES_MIN) this.#steps.push({ do: 'write', bytes })
-    else file.parts.push(bytes)
+    if (file.size > CHUNK_BYTES_MIN) {
+      this.#steps.push({ do: 'write', bytes })
+    } else if (bytes.length === file.size) {
+      file.content = bytes
+    } else {
+      if (file.filled === 0) file.content = Buffer.allocUnsafeSlow(file.size)
+      file.content.set(bytes, file.filled)
+      file.filled += bytes.length
+    }
   }
 
   fileEnd(): void {
@@ -93,7 +103,7 @@ export class NarIntake implements NarVisitor, AsyncDisposable {
     }
   }
 
-  /** Does what was noted since, in the course of so many bytes; waits where too much is under way. */
+  /** Does what was noted in the course of so many bytes; waits where too much is under way. */
   async settle(narBytes: number): Promise<void> {
     if (this.#steps.length > 0) await this.#writeLargeFiles()
     if (this.#batch.length > 0) this.#batchSpan += narBytes
@@ -151,7 +161,7 @@ export class NarIntake implements NarVisitor, AsyncDisposable {
   }
 
   async #putSmall(files: readonly FileDraft[]): Promise<void> {
-    const contents = files.map(({ parts }) => concatBytes(parts))
+    const contents = files.map(({ content }) => content)
     const digests = await this.#into.blobs.putSmall(contents, this.#call)
     for (const [i, { slot, size, executable }] of files.entries()) {
       slot.node = new FileNode(digests[i]!, size, executable)
