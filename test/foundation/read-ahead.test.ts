@@ -72,6 +72,18 @@ test('an error is thrown in its turn, after the results before it', async () => 
   expect(seen).toEqual([1])
 })
 
+test('an error ahead of its turn is nobody’s unhandled rejection', async () => {
+  const work = new Work()
+  const results = readAhead([1, 2], 1, work.run)
+  const first = results.next()
+  await settled()
+  work.results.get(2)!.reject(new Error('second'))
+  await settled() // vitest fails a run with an unhandled rejection
+  work.finish(1)
+  expect(await first).toEqual({ value: 'r1', done: false })
+  await expect(results.next()).rejects.toThrow('second')
+})
+
 test('an early end awaits what was begun and closes the source', async () => {
   const work = new Work()
   let closed = false
