@@ -20,6 +20,7 @@ export function decodeBlobLayout(encoded: Uint8Array): ChunkRef[] {
   return fromWireLayout(message)
 }
 
+/** The message's fields for a chunk list. */
 export function toWireLayout(layout: readonly ChunkRef[]): BlobLayout {
   return { chunks: layout.map(({ digest, size }) => ({ digest: digest.bytes, size })) }
 }

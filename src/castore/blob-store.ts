@@ -29,8 +29,8 @@ export interface BlobSource {
   /** Reads whole chunks, each checked against its digest; undefined for what is not held. */
   readChunks(digests: readonly Digest[], call: Call): Promise<(Uint8Array | undefined)[]>
 
-  /** Which of these chunks are held. */
-  hasChunks(digests: readonly Digest[], call: Call): Promise<boolean[]>
+  /** The length of each of these chunks in bytes, undefined for what is not held. */
+  chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]>
 
   /** Opens a blob, or undefined where it is not held. */
   open(digest: Digest, call: Call): Promise<BlobReader | undefined>

@@ -13,9 +13,10 @@ export type CastoreFault =
   /** The state directory can not be used: in use by another process, or of another version. */
   | { readonly code: 'store-unusable'; readonly path: string }
 
+/** An error of the castore, with its fault. */
 export class CastoreError extends FaultError<CastoreFault> {}
 
-/** An error for a value that breaks a rule of the model; says what was wrong and what would be right. */
+/** An error for a value that breaks a rule of the model; the words say what would be right. */
 export function invalid(what: string): CastoreError {
   return new CastoreError({ code: 'invalid', what }, what)
 }

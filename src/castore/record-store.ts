@@ -1,6 +1,6 @@
 import type { Call } from '../foundation/call.ts'
 
-/** The kinds of records that a node keeps. The numbers are on disk: never give one a new meaning. */
+/** The kinds of records that a node keeps. The numbers are on disk: none gets a new meaning. */
 export const RECORD_KINDS = {
   chunk: 1,
   /** How a blob of several chunks is put together. */
@@ -16,7 +16,7 @@ export type RecordKind = keyof typeof RECORD_KINDS
 /** Length of the longest key, in bytes. */
 export const RECORD_KEY_BYTES_MAX = 32
 
-/** Length of the longest record content, in bytes: room for any chunk and for very wide Directories. */
+/** Length of the longest record, in bytes: room for any chunk and for very wide Directories. */
 export const RECORD_BYTES_MAX = 256 * 1024 * 1024
 
 export interface StoredRecord {

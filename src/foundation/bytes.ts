@@ -1,11 +1,12 @@
 const decoder = new TextDecoder('utf-8', { fatal: true })
 const encoder = new TextEncoder()
 
-/** Orders byte strings as memcmp does, a prefix before what it begins: the order of castore and NAR. */
+/** Orders byte strings as memcmp does, a prefix first: the order of castore and NAR. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b)
 }
 
+/** Whether two byte strings are the same. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0
 }
@@ -15,6 +16,7 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 }
 
+/** The UTF-8 of a text. */
 export function utf8Bytes(text: string): Uint8Array {
   return encoder.encode(text)
 }
@@ -31,7 +33,7 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
 /** Bytes for a person to read: UTF-8 where it is, `\xNN` for every byte that is not printable. */
 export function printableBytes(bytes: Uint8Array): string {
   const text = utf8Text(bytes)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it looks for just these
   if (text !== undefined && !/[\u0000-\u001f\u007f]/.test(text)) return text
   return Array.from(bytes, (byte) =>
     byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${hexByte(byte)}`,

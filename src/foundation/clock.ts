@@ -25,6 +25,22 @@ export function deadline(clock: Clock, ms: number, what: string): Deadline {
   return { signal: expiry.signal, clear: () => timer.abort() }
 }
 
+/** Does work that may take `ms` milliseconds at the most. @throws DeadlineError, or as the work */
+export async function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  what: string,
+  call: Call,
+  work: (timed: Call) => Promise<T>,
+): Promise<T> {
+  const limit = deadline(clock, ms, what)
+  try {
+    return await work({ signal: AbortSignal.any([call.signal, limit.signal]) })
+  } finally {
+    limit.clear()
+  }
+}
+
 /** Something took longer than the time it was given. */
 export class DeadlineError extends Error {
   constructor(what: string, ms: number) {

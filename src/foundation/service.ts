@@ -1,4 +1,4 @@
-/** Something that runs: `start` resolves once it serves, `stop` once all that it began has ended. */
+/** Something that runs: `start` resolves once it serves, `stop` once all it began has ended. */
 export interface Service {
   readonly name: string
   start(): Promise<void>

@@ -25,7 +25,7 @@ export function blobStoreContract(
     expect(await made.blobs.open(absent, call)).toBeUndefined()
     expect(await made.blobs.layouts([absent], call)).toEqual([undefined])
     expect(await made.blobs.readChunks([absent], call)).toEqual([undefined])
-    expect(await made.blobs.hasChunks([absent], call)).toEqual([false])
+    expect(await made.blobs.chunkSizes([absent], call)).toEqual([undefined])
   })
 
   test(`${label}: the empty blob is always there and has no chunks`, async () => {
@@ -93,7 +93,7 @@ export function blobStoreContract(
       .catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(CastoreError)
     expect((error as CastoreError).fault.code).toBe('digest-mismatch')
-    expect(await made.blobs.hasChunks([absent], call)).toEqual([false])
+    expect(await made.blobs.chunkSizes([absent], call)).toEqual([undefined])
   })
 
   test(`${label}: a blob is assembled of its chunks, and only of the right ones`, async () => {

@@ -46,9 +46,8 @@ export class RecordBlobStore implements BlobStore {
     return await this.#records.get('chunk', keysOf(digests), call)
   }
 
-  async hasChunks(digests: readonly Digest[], call: Call): Promise<boolean[]> {
-    const sizes = await this.#records.sizes('chunk', keysOf(digests), call)
-    return sizes.map((size) => size !== undefined)
+  async chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]> {
+    return await this.#records.sizes('chunk', keysOf(digests), call)
   }
 
   async open(digest: Digest, call: Call): Promise<BlobReader | undefined> {
@@ -90,11 +89,11 @@ export class RecordBlobStore implements BlobStore {
     call: Call,
     hashed?: Digest,
   ): Promise<void> {
-    const held = await this.hasChunks(
+    const held = await this.chunkSizes(
       layout.map((chunk) => chunk.digest),
       call,
     )
-    const missing = layout.find((_, i) => held[i] === false)
+    const missing = layout.find((_, i) => held[i] === undefined)
     if (missing !== undefined) {
       const what = `a chunk of blob ${digest} is not held: ${missing.digest}`
       throw new CastoreError({ code: 'incomplete', digest: missing.digest.hex }, what)

@@ -31,9 +31,9 @@ export class RecordDirectoryStore implements DirectoryStore {
     if (top === undefined) return
     yield top
     const seen = new Map([[root.hex, top.size]])
-    let next = unseenChildren(top, seen)
-    while (next.length > 0) {
-      const batch = next.splice(0, BATCH_DIRECTORIES_MAX)
+    const next = unseenChildren(top, seen)
+    for (let at = 0; at < next.length; at += BATCH_DIRECTORIES_MAX) {
+      const batch = next.slice(at, at + BATCH_DIRECTORIES_MAX)
       const directories = await this.#read(
         batch.map((node) => node.digest),
         call,
@@ -43,7 +43,7 @@ export class RecordDirectoryStore implements DirectoryStore {
         if (directory === undefined) throw incomplete(node.digest)
         checkSize(node, directory.size)
         yield directory
-        next = next.concat(unseenChildren(directory, seen))
+        for (const child of unseenChildren(directory, seen)) next.push(child)
       }
     }
   }

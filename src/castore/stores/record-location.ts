@@ -20,6 +20,7 @@ export function encodeLocation(location: RecordLocation): Buffer {
   return bytes
 }
 
+/** Reads these bytes. */
 export function decodeLocation(bytes: Buffer): RecordLocation {
   return {
     segment: bytes.readUInt32LE(0),

@@ -9,7 +9,7 @@ interface OpenSegment {
   readers: number
 }
 
-/** The segment files of a directory, opened for reading as they are needed, the oldest use closed. */
+/** The segment files of a directory, opened for reading as needed, the oldest use closed. */
 export class SegmentFiles {
   readonly #directory: string
   readonly #open = new Map<number, OpenSegment>()

@@ -20,7 +20,7 @@ const noHurry = unhurriedCall()
 
 /**
  * The writing end of the log: appends records to the newest segment file, in the order of the
- * calls, and brings them to stable storage when asked. A write that fails leaves the log as it was.
+ * calls, and brings them to stable storage when asked. A write that fails changes nothing.
  */
 export class SegmentLog {
   readonly #files: SegmentFiles
@@ -30,7 +30,7 @@ export class SegmentLog {
   #newNames = false
   #position: LogPosition
 
-  /** Appends from `position` on, which is the end of the newest segment or the start of a new one. */
+  /** Appends from `position` on: the end of the newest segment, or the start of a new one. */
   constructor(files: SegmentFiles, position: LogPosition) {
     this.#files = files
     this.#position = position

@@ -256,7 +256,8 @@ async function checkFormat(directory: string): Promise<void> {
     return
   }
   if (Number(text) !== STORE_FORMAT) {
-    const what = `the store in ${directory} has format ${text.trim()}, this program knows ${STORE_FORMAT}`
+    const format = `format ${text.trim()}, this program knows ${STORE_FORMAT}`
+    const what = `the store in ${directory} has ${format}`
     throw new CastoreError({ code: 'store-unusable', path: directory }, what)
   }
 }

@@ -1,0 +1,31 @@
+import type { Call } from '../foundation/call.ts'
+import type { PathInfo } from './path-info.ts'
+import type { FinalClaim } from './trust-policy.ts'
+
+/** Where PathInfos can be looked up, by the 20-byte hash part of the store path. */
+export interface PathInfoSource {
+  get(hash: Uint8Array, call: Call): Promise<PathInfo | undefined>
+}
+
+/** What happened in a store: a path came or changed; or more than could be told one by one. */
+export type StoreEvent =
+  | { readonly type: 'put'; readonly pathInfo: PathInfo }
+  | { readonly type: 'missed' }
+
+/** Where the PathInfos of what this node holds are kept. */
+export interface PathInfoStore extends PathInfoSource {
+  /**
+   * The one commit point: when it resolves, the paths and all put into the castore before are on
+   * stable storage, and readers see them.
+   */
+  put(claims: readonly FinalClaim[], call: Call): Promise<void>
+
+  /** All PathInfos, in the order of their hash parts. */
+  list(call: Call): AsyncIterable<PathInfo>
+
+  /** What happens from now on. A slow reader gets 'missed' instead of an endless backlog. */
+  changes(call: Call): AsyncIterable<StoreEvent>
+
+  /** How many paths are held. */
+  count(): number
+}

@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto'
+import { encodeRoot } from '../castore/model/directory-codec.ts'
+import { utf8Bytes } from '../foundation/bytes.ts'
+import { nixFingerprint } from '../nix/fingerprint.ts'
+import type { PathInfo } from './path-info.ts'
+
+/**
+ * What our signature over the castore root covers: all that the Nix fingerprint does, and the root.
+ * `cairn-root;1;<base64 of the encoded root node>;<Nix fingerprint>`. The leading word keeps it
+ * apart from any Nix fingerprint, which begins with its version, so that neither signature can be
+ * taken for the other.
+ */
+export function rootFingerprint(pathInfo: PathInfo): Uint8Array {
+  const root = Buffer.from(encodeRoot(pathInfo.node)).toString('base64')
+  return Buffer.concat([utf8Bytes(`cairn-root;1;${root};`), nixFingerprint(pathInfo)])
+}
+
+/** Tells claims apart: equal for two that say the same of a path, whoever signed them. */
+export function claimIdentity(pathInfo: PathInfo): string {
+  return createHash('sha256').update(rootFingerprint(pathInfo)).digest('hex')
+}

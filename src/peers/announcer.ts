@@ -1,0 +1,115 @@
+import type { Call } from '../foundation/call.ts'
+import { type Clock, withDeadline } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Service } from '../foundation/service.ts'
+import type { PathInfo } from '../pathinfo/path-info.ts'
+import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { SharePolicy } from '../pathinfo/share-policy.ts'
+import type { Router } from './routing/router.ts'
+import { directoryKey, pathKey } from './routing/routing-key.ts'
+
+/** How many keys are being announced at once. */
+export const ANNOUNCEMENTS_AT_ONCE = 4
+
+/** How long one announcement may take. */
+const ANNOUNCEMENT_MS = 30_000
+
+/** The wait before what could not be announced is tried again. */
+export const RETRY_MS = 10_000
+
+/** What the announcer works with. */
+export interface AnnouncerComponents {
+  readonly router: Router
+  readonly pathInfos: PathInfoStore
+  readonly share: SharePolicy
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Tells the network which shared paths are held here: all of them at the start, and each that is
+ * put from then on. Nobody else knows that announcing exists; nothing is announced before it is
+ * stored.
+ */
+export class Announcer implements Service {
+  readonly name = 'announcer'
+  readonly #components: AnnouncerComponents
+  readonly #stopping = new AbortController()
+  /** Keys to be announced, by their hexadecimal form; a Map for its order. */
+  readonly #queue = new Map<string, Uint8Array>()
+  #wake = Promise.withResolvers<void>()
+  #work: Promise<unknown> = Promise.resolve()
+  #announced = 0
+
+  constructor(components: AnnouncerComponents) {
+    this.#components = components
+  }
+
+  /** How many announcements went out, and how many wait. */
+  get progress(): { readonly announced: number; readonly waiting: number } {
+    return { announced: this.#announced, waiting: this.#queue.size }
+  }
+
+  async start(): Promise<void> {
+    const call = { signal: this.#stopping.signal }
+    const workers = Array.from({ length: ANNOUNCEMENTS_AT_ONCE }, () => this.#announce(call))
+    this.#work = Promise.all([this.#watch(call), ...workers])
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('stopping'))
+    this.#wake.resolve()
+    await this.#work
+  }
+
+  async #watch(call: Call): Promise<void> {
+    const { pathInfos, log } = this.#components
+    try {
+      const changes = pathInfos.changes(call)
+      for await (const pathInfo of pathInfos.list(call)) this.#enqueue(pathInfo)
+      for await (const event of changes) {
+        if (event.type === 'put') this.#enqueue(event.pathInfo)
+        else for await (const pathInfo of pathInfos.list(call)) this.#enqueue(pathInfo)
+      }
+    } catch (error) {
+      if (!call.signal.aborted) log.error('watching the store failed', { error })
+    }
+  }
+
+  #enqueue(pathInfo: PathInfo): void {
+    if (!this.#components.share.shares(pathInfo)) return
+    const { storePath, node } = pathInfo
+    this.#add(pathKey(storePath.hash))
+    if (node.type === 'directory') this.#add(directoryKey(node.digest))
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers<void>()
+  }
+
+  #add(key: Uint8Array): void {
+    this.#queue.set(Buffer.from(key).toString('hex'), key)
+  }
+
+  async #announce(call: Call): Promise<void> {
+    const { router, clock, log } = this.#components
+    while (!call.signal.aborted) {
+      const [next] = this.#queue
+      if (next === undefined) {
+        await this.#wake.promise
+        continue
+      }
+      const [hex, key] = next
+      this.#queue.delete(hex)
+      try {
+        await withDeadline(clock, ANNOUNCEMENT_MS, 'announcing', call, (timed) =>
+          router.announce(key, timed),
+        )
+        this.#announced++
+      } catch (error) {
+        if (call.signal.aborted) return
+        log.debug('announcement failed', { error })
+        this.#queue.set(hex, key)
+        await clock.sleep(RETRY_MS, call).catch(() => undefined) // stopping
+      }
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import type { Call } from '../../foundation/call.ts'
+import type { Clock } from '../../foundation/clock.ts'
+import type { Log } from '../../foundation/log.ts'
+import { SingleFlight } from '../../foundation/single-flight.ts'
+import { PeerError } from '../peer-error.ts'
+import type { PeerNetwork } from '../peer-network.ts'
+import { misdeedOf } from '../standing/misdeed.ts'
+import type { PeerLedger } from '../standing/peer-ledger.ts'
+import { type Ask, ExchangeSession } from './exchange-session.ts'
+
+/**
+ * Asks peers, over one long-lived channel each. Every fault is told to the ledger; a peer that lied
+ * is disconnected.
+ */
+export class ExchangeClient {
+  readonly #network: PeerNetwork
+  readonly #ledger: PeerLedger
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #stallMs: number | undefined
+  readonly #sessions = new Map<string, ExchangeSession>()
+  readonly #opening = new SingleFlight<ExchangeSession>()
+
+  constructor(
+    components: { network: PeerNetwork; ledger: PeerLedger; clock: Clock; log: Log },
+    init: { stallMs?: number } = {},
+  ) {
+    this.#network = components.network
+    this.#ledger = components.ledger
+    this.#clock = components.clock
+    this.#log = components.log
+    this.#stallMs = init.stallMs
+  }
+
+  /** Makes a request of a peer; resolves when it is answered whole. @throws PeerError and others */
+  async ask(peer: string, ask: Ask, call: Call): Promise<void> {
+    try {
+      const session = await this.#session(peer, call)
+      await session.request(ask, call)
+      this.#ledger.commend(peer)
+    } catch (error) {
+      if (!call.signal.aborted) this.reportError(peer, error)
+      throw error
+    }
+  }
+
+  /** Tells the ledger what an error says of a peer, and acts on it. */
+  reportError(peer: string, error: unknown): void {
+    if (!(error instanceof PeerError)) return
+    const misdeed = misdeedOf(error.fault)
+    if (misdeed === undefined) return
+    this.#log.info('peer failed', { peer, misdeed, fault: error.fault.code })
+    this.#ledger.report(peer, misdeed, error.message)
+    if (misdeed === 'failed') return
+    this.#drop(peer)
+    if (misdeed !== 'lied') return
+    this.#network.disconnect(peer).catch((cause) => {
+      this.#log.debug('disconnect failed', { peer, error: cause })
+    })
+  }
+
+  /** Ends all channels. */
+  close(): void {
+    for (const peer of [...this.#sessions.keys()]) this.#drop(peer)
+  }
+
+  async #session(peer: string, call: Call): Promise<ExchangeSession> {
+    const known = this.#sessions.get(peer)
+    if (known !== undefined && !known.isOver) return known
+    return await this.#opening.run(peer, (shared) => this.#open(peer, shared), call)
+  }
+
+  async #open(peer: string, call: Call): Promise<ExchangeSession> {
+    const channel = await this.#network.openChannel(peer, call)
+    const init = this.#stallMs === undefined ? {} : { stallMs: this.#stallMs }
+    const session = new ExchangeSession({ peer, channel, clock: this.#clock }, init)
+    this.#sessions.set(peer, session)
+    session.ended.then(() => {
+      if (this.#sessions.get(peer) === session) this.#sessions.delete(peer)
+    })
+    return session
+  }
+
+  #drop(peer: string): void {
+    const session = this.#sessions.get(peer)
+    this.#sessions.delete(peer)
+    session?.close()
+  }
+}

@@ -1,0 +1,129 @@
+import { toWireLayout } from '../../castore/blob-layout-codec.ts'
+import type { ChunkRef } from '../../castore/blob-store.ts'
+import type { Digest } from '../../foundation/digest.ts'
+import { Request, Response } from '../../generated/cairn/exchange/v1/exchange.ts'
+import type { PathInfo } from '../../pathinfo/path-info.ts'
+import { toWireSigned } from '../../pathinfo/path-info-codec.ts'
+import type { Answer, Want } from './want.ts'
+import { fromWireLayoutAnswer, fromWirePathInfoAnswer, fromWireWant } from './want-codec.ts'
+
+/** A request as it arrives: what is wanted, or that an earlier request is taken back. */
+export interface IncomingRequest {
+  readonly id: number
+  readonly want: Want | 'cancel'
+}
+
+/** A response as it arrives. */
+export interface IncomingResponse {
+  readonly id: number
+  readonly answer: Answer
+}
+
+/** The frame of a request. */
+export function encodeRequest(id: number, want: Want | 'cancel'): Uint8Array {
+  return Request.encode({ id, want: wireWant(want) }).finish()
+}
+
+/** Reads a request's frame. @throws where it is none, or breaks a limit */
+export function decodeRequest(frame: Uint8Array): IncomingRequest {
+  const { id, want } = Request.decode(frame)
+  return { id, want: want?.$case === 'cancel' ? 'cancel' : fromWireWant(want) }
+}
+
+/** The frame of a response, in pieces: chunks are not copied. */
+export function encodeResponse(id: number, answer: Answer): Uint8Array[] {
+  if (answer.type === 'chunks') return encodeChunks(id, answer.chunks)
+  return [Response.encode({ id, answer: wireAnswer(answer) }).finish()]
+}
+
+/** Reads a response's frame. @throws where it is none */
+export function decodeResponse(frame: Uint8Array): IncomingResponse {
+  const { id, answer } = Response.decode(frame)
+  switch (answer?.$case) {
+    case 'pathInfo':
+      return { id, answer: fromWirePathInfoAnswer(answer.pathInfo) }
+    case 'directories':
+      return { id, answer: { type: 'directories', encoded: answer.directories.directories } }
+    case 'layout':
+      return { id, answer: fromWireLayoutAnswer(answer.layout) }
+    case 'chunks':
+      return { id, answer: { type: 'chunks', chunks: answer.chunks.chunks } }
+    case 'absent':
+      return { id, answer: { type: 'absent', indices: answer.absent.indices } }
+    case 'refused':
+      return { id, answer: { type: 'refused', reason: answer.refused.reason.slice(0, 200) } }
+    case 'done':
+      return { id, answer: { type: 'done' } }
+    case undefined:
+      throw new RangeError('a response holds an answer')
+  }
+}
+
+function wireWant(want: Want | 'cancel'): NonNullable<Request['want']> {
+  if (want === 'cancel') return { $case: 'cancel', cancel: {} }
+  const bytesOf = (digests: readonly Digest[]): Uint8Array[] => digests.map((it) => it.bytes)
+  switch (want.type) {
+    case 'path-infos':
+      return { $case: 'pathInfos', pathInfos: { hashes: [...want.hashes] } }
+    case 'closure':
+      return { $case: 'closure', closure: { root: want.root.bytes } }
+    case 'layouts':
+      return { $case: 'layouts', layouts: { digests: bytesOf(want.digests) } }
+    case 'chunks':
+      return { $case: 'chunks', chunks: { digests: bytesOf(want.digests) } }
+  }
+}
+
+function wireAnswer(answer: Exclude<Answer, { type: 'chunks' }>): NonNullable<Response['answer']> {
+  switch (answer.type) {
+    case 'path-info':
+      return pathInfoAnswer(answer.index, answer.pathInfo)
+    case 'directories':
+      return { $case: 'directories', directories: { directories: [...answer.encoded] } }
+    case 'layout':
+      return layoutAnswer(answer.index, answer.layout)
+    case 'absent':
+      return { $case: 'absent', absent: { indices: [...answer.indices] } }
+    case 'refused':
+      return { $case: 'refused', refused: { reason: answer.reason } }
+    case 'done':
+      return { $case: 'done', done: {} }
+  }
+}
+
+function pathInfoAnswer(index: number, pathInfo: PathInfo): NonNullable<Response['answer']> {
+  return { $case: 'pathInfo', pathInfo: { index, pathInfo: toWireSigned(pathInfo) } }
+}
+
+function layoutAnswer(index: number, layout: readonly ChunkRef[]): NonNullable<Response['answer']> {
+  return { $case: 'layout', layout: { index, layout: toWireLayout(layout) } }
+}
+
+/*
+ * Response { 1 id · 5 ChunksAnswer { 1 ChunkAnswer { 1 index · 2 data } } }, written by hand so
+ * that chunk data goes out from where it lies.
+ */
+function encodeChunks(
+  id: number,
+  chunks: readonly { readonly index: number; readonly data: Uint8Array }[],
+): Uint8Array[] {
+  const heads = chunks.map(({ index, data }) => {
+    const inner = [0x08, ...varint(index), 0x12, ...varint(data.length)]
+    return [0x0a, ...varint(inner.length + data.length), ...inner]
+  })
+  const bytes = heads.reduce((sum, head, i) => sum + head.length + chunks[i]!.data.length, 0)
+  const pieces: Uint8Array[] = [Uint8Array.from([0x08, ...varint(id), 0x2a, ...varint(bytes)])]
+  for (const [i, head] of heads.entries()) pieces.push(Uint8Array.from(head), chunks[i]!.data)
+  return pieces
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = []
+  let rest = value
+  while (rest > 0x7f) {
+    bytes.push((rest % 0x80) | 0x80)
+    rest = Math.floor(rest / 0x80)
+  }
+  bytes.push(rest)
+  return bytes
+}

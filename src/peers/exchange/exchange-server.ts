@@ -1,0 +1,225 @@
+import type { BlobStore } from '../../castore/blob-store.ts'
+import type { Castore } from '../../castore/castore.ts'
+import type { Call } from '../../foundation/call.ts'
+import type { Digest } from '../../foundation/digest.ts'
+import type { Log } from '../../foundation/log.ts'
+import { readAhead } from '../../foundation/read-ahead.ts'
+import { Semaphore } from '../../foundation/semaphore.ts'
+import type { PathInfoSource } from '../../pathinfo/path-info-store.ts'
+import type { SharePolicy } from '../../pathinfo/share-policy.ts'
+import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
+import type { FrameChannel } from './frame-channel.ts'
+import type { Answer, Want } from './want.ts'
+
+/** How many requests of one channel may be under way or wait; one more ends the channel. */
+export const REQUESTS_MAX = 256
+
+/** How many requests for chunks are worked on at once for one channel. */
+const BULK_REQUESTS_MAX = 2
+
+/** About how many bytes of chunks go into one frame, and are read at once. */
+const CHUNK_FRAME_BYTES = 512 * 1024
+
+/** How many reads are under way ahead of the frame that is being sent. */
+const READS_AHEAD = 2
+
+/** About how many bytes of Directories go into one frame. */
+const DIRECTORY_FRAME_BYTES = 256 * 1024
+
+/** What the server answers from: local stores only, so that asking makes nobody ask on. */
+export interface ExchangeServerComponents {
+  readonly castore: Castore
+  readonly pathInfos: PathInfoSource
+  readonly share: SharePolicy
+  readonly log: Log
+}
+
+interface ServedChannel {
+  readonly channel: FrameChannel
+  readonly bulk: Semaphore
+  readonly requests: Map<number, AbortController>
+}
+
+/** Answers what peers ask, from what this node holds and shares. */
+export class ExchangeServer {
+  readonly #components: ExchangeServerComponents
+  #bytesServed = 0
+
+  constructor(components: ExchangeServerComponents) {
+    this.#components = components
+  }
+
+  /** Content bytes sent to peers so far. */
+  get bytesServed(): number {
+    return this.#bytesServed
+  }
+
+  /** Serves one channel until it ends. Never throws: what is wrong with a channel ends it. */
+  async serve(peer: string, channel: FrameChannel): Promise<void> {
+    const served: ServedChannel = {
+      channel,
+      bulk: new Semaphore(BULK_REQUESTS_MAX),
+      requests: new Map(),
+    }
+    try {
+      await channel.receive((frame) => this.#onFrame(peer, served, frame))
+    } catch (error) {
+      this.#components.log.debug('channel ended', { peer, error })
+      channel.abort(error instanceof Error ? error : new Error('the channel broke'))
+    } finally {
+      for (const request of served.requests.values()) request.abort(new Error('the channel ended'))
+    }
+  }
+
+  #onFrame(peer: string, served: ServedChannel, frame: Uint8Array): void {
+    const request = decodeRequest(frame)
+    if (request.want === 'cancel') {
+      served.requests.get(request.id)?.abort(new Error('taken back'))
+      return
+    }
+    if (served.requests.has(request.id)) throw new RangeError('a request id is used twice')
+    if (served.requests.size >= REQUESTS_MAX) throw new RangeError('too many requests at once')
+    const abort = new AbortController()
+    served.requests.set(request.id, abort)
+    this.#answer(served, request, { signal: abort.signal })
+      .catch((error) => this.#components.log.debug('answer failed', { peer, error }))
+      .finally(() => served.requests.delete(request.id))
+  }
+
+  async #answer(served: ServedChannel, request: IncomingRequest, call: Call): Promise<void> {
+    const { id, want } = request
+    if (want === 'cancel') return
+    const send = (answer: Answer): Promise<void> => {
+      call.signal.throwIfAborted()
+      return served.channel.send(encodeResponse(id, answer))
+    }
+    try {
+      await this.#serve(want, send, served.bulk, call)
+    } catch (error) {
+      const reason = call.signal.aborted ? 'taken back' : 'it could not be read'
+      await served.channel.send(encodeResponse(id, { type: 'refused', reason }))
+      if (!call.signal.aborted) throw error
+      return
+    }
+    await served.channel.send(encodeResponse(id, { type: 'done' }))
+  }
+
+  async #serve(
+    want: Want,
+    send: (answer: Answer) => Promise<void>,
+    bulk: Semaphore,
+    call: Call,
+  ): Promise<void> {
+    switch (want.type) {
+      case 'path-infos':
+        return await this.#servePathInfos(want.hashes, send, call)
+      case 'closure':
+        return await this.#serveClosure(want.root, send, call)
+      case 'layouts':
+        return await this.#serveLayouts(want.digests, send, call)
+      case 'chunks': {
+        using _turn = await bulk.acquire(1, call)
+        return await this.#serveChunks(want.digests, send, call)
+      }
+    }
+  }
+
+  async #servePathInfos(
+    hashes: readonly Uint8Array[],
+    send: (answer: Answer) => Promise<void>,
+    call: Call,
+  ): Promise<void> {
+    const { pathInfos, share } = this.#components
+    const absent: number[] = []
+    for (const [index, hash] of hashes.entries()) {
+      const pathInfo = await pathInfos.get(hash, call)
+      if (pathInfo === undefined || !share.shares(pathInfo)) absent.push(index)
+      else await send({ type: 'path-info', index, pathInfo })
+    }
+    if (absent.length > 0) await send({ type: 'absent', indices: absent })
+  }
+
+  async #serveClosure(
+    root: Digest,
+    send: (answer: Answer) => Promise<void>,
+    call: Call,
+  ): Promise<void> {
+    let encoded: Uint8Array[] = []
+    let bytes = 0
+    let any = false
+    for await (const directory of this.#components.castore.directories.closure(root, call)) {
+      any = true
+      encoded.push(directory.encoded)
+      bytes += directory.encoded.length
+      if (bytes < DIRECTORY_FRAME_BYTES) continue
+      await send({ type: 'directories', encoded })
+      encoded = []
+      bytes = 0
+    }
+    if (encoded.length > 0) await send({ type: 'directories', encoded })
+    if (!any) await send({ type: 'absent', indices: [0] })
+  }
+
+  async #serveLayouts(
+    digests: readonly Digest[],
+    send: (answer: Answer) => Promise<void>,
+    call: Call,
+  ): Promise<void> {
+    const layouts = await this.#components.castore.blobs.layouts(digests, call)
+    const absent: number[] = []
+    for (const [index, layout] of layouts.entries()) {
+      if (layout === undefined) absent.push(index)
+      else await send({ type: 'layout', index, layout })
+    }
+    if (absent.length > 0) await send({ type: 'absent', indices: absent })
+  }
+
+  async #serveChunks(
+    digests: readonly Digest[],
+    send: (answer: Answer) => Promise<void>,
+    call: Call,
+  ): Promise<void> {
+    const { blobs } = this.#components.castore
+    const sizes = await blobs.chunkSizes(digests, call)
+    const absent = sizes.flatMap((size, index) => (size === undefined ? [index] : []))
+    if (absent.length > 0) await send({ type: 'absent', indices: absent })
+    const batches = batchesOf(sizes)
+    const read = (batch: readonly number[]) => readBatch(blobs, digests, batch, call)
+    for await (const chunks of readAhead(batches, READS_AHEAD, read)) {
+      for (const { data } of chunks) this.#bytesServed += data.length
+      await send({ type: 'chunks', chunks })
+    }
+  }
+}
+
+/** Groups the indices of what is held into batches of about one frame. */
+function batchesOf(sizes: readonly (number | undefined)[]): number[][] {
+  const batches: number[][] = []
+  let batch: number[] = []
+  let bytes = 0
+  for (const [index, size] of sizes.entries()) {
+    if (size === undefined) continue
+    if (bytes > 0 && bytes + size > CHUNK_FRAME_BYTES) {
+      batches.push(batch)
+      batch = []
+      bytes = 0
+    }
+    batch.push(index)
+    bytes += size
+  }
+  if (batch.length > 0) batches.push(batch)
+  return batches
+}
+
+async function readBatch(
+  blobs: BlobStore,
+  digests: readonly Digest[],
+  batch: readonly number[],
+  call: Call,
+): Promise<{ index: number; data: Uint8Array }[]> {
+  const contents = await blobs.readChunks(
+    batch.map((index) => digests[index]!),
+    call,
+  )
+  return contents.flatMap((data, i) => (data === undefined ? [] : [{ index: batch[i]!, data }]))
+}

@@ -1,0 +1,214 @@
+import type { Call } from '../../foundation/call.ts'
+import type { Clock } from '../../foundation/clock.ts'
+import { Semaphore } from '../../foundation/semaphore.ts'
+import { PeerError, peerError } from '../peer-error.ts'
+import { decodeResponse, encodeRequest } from './exchange-codec.ts'
+import { ChannelEnded, type FrameChannel } from './frame-channel.ts'
+import type { Answer, Want } from './want.ts'
+
+/** How long a request may go without any sign of life before its peer counts as stalled. */
+export const STALL_MS = 4_000
+
+/** Fewer bytes than these in that time are no sign of life either. */
+const STALL_BYTES = 16 * 1024
+
+/** No request takes longer than this, however alive its peer looks. */
+export const REQUEST_MS_MAX = 120_000
+
+/** How many bytes of answers may be on their way from one peer at once. */
+export const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024
+
+/** How many cancelled requests may still be answered before the channel is given up. */
+const CANCELLED_MAX = 256
+
+/** What comes in answer to a want, apart from its end. */
+export type AnswerItem = Exclude<Answer, { type: 'done' } | { type: 'refused' }>
+
+/** A request to be made. */
+export interface Ask {
+  readonly want: Want
+  /** About how many bytes the answer will have, for the cap on what is in flight. */
+  readonly bytes: number
+  /**
+   * Takes each part of the answer. What it throws ends the request; the request is over only when
+   * all that it returned has resolved.
+   */
+  readonly onAnswer: (answer: AnswerItem) => void | Promise<void>
+}
+
+interface OpenRequest {
+  readonly ask: Ask
+  readonly pending: Promise<void>[]
+  readonly done: PromiseWithResolvers<void>
+  lastSign: number
+}
+
+/**
+ * The asking side of one channel: many requests under way at once, their answers matched by id.
+ * Garbage, and answers to what was not asked, end the channel.
+ */
+export class ExchangeSession {
+  readonly peer: string
+  /** Resolves when the channel is over, whatever the reason. */
+  readonly ended: Promise<void>
+  readonly #channel: FrameChannel
+  readonly #clock: Clock
+  readonly #stallMs: number
+  readonly #inFlight = new Semaphore(IN_FLIGHT_BYTES_MAX)
+  readonly #open = new Map<number, OpenRequest>()
+  readonly #cancelled = new Set<number>()
+  #lastId = 0
+  #failure: PeerError | undefined
+
+  constructor(
+    components: { peer: string; channel: FrameChannel; clock: Clock },
+    init: { stallMs?: number } = {},
+  ) {
+    this.peer = components.peer
+    this.#channel = components.channel
+    this.#clock = components.clock
+    this.#stallMs = init.stallMs ?? STALL_MS
+    this.ended = this.#channel
+      .receive((frame) => this.#onFrame(frame))
+      .then(
+        () => this.#end(peerError({ code: 'unreachable', peer: this.peer })),
+        (cause) => this.#end(this.#translated(cause)),
+      )
+  }
+
+  get isOver(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /**
+   * Makes a request; resolves when it is answered whole.
+   * @throws PeerError, or what `onAnswer` threw, or the signal's reason
+   */
+  async request(ask: Ask, call: Call): Promise<void> {
+    using _room = await this.#inFlight.acquire(ask.bytes, call)
+    if (this.#failure !== undefined) throw this.#failure
+    this.#lastId = (this.#lastId + 1) >>> 0 || 1
+    const id = this.#lastId
+    const done = Promise.withResolvers<void>()
+    const request: OpenRequest = { ask, pending: [], done, lastSign: this.#clock.now() }
+    this.#open.set(id, request)
+    const over = new AbortController()
+    const onAbort = (): void => done.reject(call.signal.reason)
+    call.signal.addEventListener('abort', onAbort, { once: true })
+    if (call.signal.aborted) onAbort()
+    this.#watch(id, request, over.signal)
+    try {
+      await Promise.race([this.#channel.send([encodeRequest(id, ask.want)]), done.promise])
+      await done.promise
+      await Promise.all(request.pending)
+    } catch (error) {
+      this.#cancel(id)
+      await Promise.allSettled(request.pending)
+      throw error
+    } finally {
+      over.abort()
+      call.signal.removeEventListener('abort', onAbort)
+      this.#open.delete(id)
+    }
+  }
+
+  /** Ends the channel; requests under way throw. */
+  close(): void {
+    this.#channel.abort(new Error('no longer needed'))
+    this.#end(peerError({ code: 'unreachable', peer: this.peer }))
+  }
+
+  #onFrame(frame: Uint8Array): void {
+    const { id, answer } = decodeResponse(frame)
+    const request = this.#open.get(id)
+    if (request === undefined) {
+      this.#onLateAnswer(id, answer)
+      return
+    }
+    request.lastSign = this.#clock.now()
+    if (answer.type === 'done') {
+      request.done.resolve()
+    } else if (answer.type === 'refused') {
+      const { reason } = answer
+      request.done.reject(peerError({ code: 'refused', peer: this.peer, reason }))
+    } else {
+      this.#take(request, answer)
+    }
+  }
+
+  #take(request: OpenRequest, answer: AnswerItem): void {
+    try {
+      const handled = request.ask.onAnswer(answer)
+      if (handled === undefined) return
+      handled.catch((error) => request.done.reject(error))
+      request.pending.push(handled)
+    } catch (error) {
+      request.done.reject(error)
+    }
+  }
+
+  #onLateAnswer(id: number, answer: Answer): void {
+    if (!this.#cancelled.has(id)) throw this.#broken('an answer to no request')
+    if (answer.type === 'done' || answer.type === 'refused') this.#cancelled.delete(id)
+  }
+
+  #cancel(id: number): void {
+    if (!this.#open.delete(id) || this.#failure !== undefined) return
+    this.#cancelled.add(id)
+    if (this.#cancelled.size > CANCELLED_MAX) {
+      this.#channel.abort(new Error('too many requests were cancelled without an end'))
+      return
+    }
+    // A channel that can not take it any more ends, and tells so by `receive`.
+    this.#channel.send([encodeRequest(id, 'cancel')]).catch(() => undefined)
+  }
+
+  /** Ends the request when its peer shows no sign of life for too long, or takes far too long. */
+  async #watch(id: number, request: OpenRequest, over: AbortSignal): Promise<void> {
+    const begunMs = this.#clock.now()
+    try {
+      for (;;) {
+        const bytesBefore = this.#channel.receivedBytes
+        await this.#clock.sleep(this.#stallMs, { signal: over })
+        const nowMs = this.#clock.now()
+        const trickled = this.#channel.receivedBytes - bytesBefore < STALL_BYTES
+        const isSilent = trickled && nowMs - this.#lastSignUpTo(id, request) >= this.#stallMs
+        if (isSilent || nowMs - begunMs >= REQUEST_MS_MAX) break
+      }
+      request.done.reject(peerError({ code: 'stalled', peer: this.peer }))
+    } catch {
+      // the request is over
+    }
+  }
+
+  /** Requests are answered about in order: a sign for an earlier one counts for the later. */
+  #lastSignUpTo(id: number, request: OpenRequest): number {
+    let lastSign = request.lastSign
+    for (const [other, { lastSign: sign }] of this.#open) {
+      if (other < id) lastSign = Math.max(lastSign, sign)
+    }
+    return lastSign
+  }
+
+  #end(failure: PeerError): void {
+    this.#failure ??= failure
+    for (const request of this.#open.values()) request.done.reject(this.#failure)
+  }
+
+  #translated(cause: unknown): PeerError {
+    if (cause instanceof PeerError) {
+      this.#channel.abort(cause)
+      return cause
+    }
+    if (cause instanceof ChannelEnded) {
+      return peerError({ code: 'unreachable', peer: this.peer }, cause)
+    }
+    const failure = this.#broken(cause instanceof Error ? cause.message : String(cause))
+    this.#channel.abort(failure)
+    return failure
+  }
+
+  #broken(what: string): PeerError {
+    return peerError({ code: 'protocol-broken', peer: this.peer, what })
+  }
+}

@@ -1,0 +1,60 @@
+import { fromWireLayout } from '../../castore/blob-layout-codec.ts'
+import { Digest } from '../../foundation/digest.ts'
+import type {
+  LayoutAnswer,
+  PathInfoAnswer,
+  Request,
+} from '../../generated/cairn/exchange/v1/exchange.ts'
+import { STORE_PATH_HASH_BYTES } from '../../nix/store-path.ts'
+import { fromWireSigned } from '../../pathinfo/path-info-codec.ts'
+import { type Answer, WANTS_MAX, type Want } from './want.ts'
+
+/** What a request's message asks for. @throws RangeError where it breaks a limit */
+export function fromWireWant(want: Request['want']): Want {
+  switch (want?.$case) {
+    case 'pathInfos':
+      return { type: 'path-infos', hashes: checkedHashes(want.pathInfos.hashes) }
+    case 'closure':
+      return { type: 'closure', root: Digest.of(want.closure.root) }
+    case 'layouts':
+      return { type: 'layouts', digests: checkedDigests(want.layouts.digests) }
+    case 'chunks':
+      return { type: 'chunks', digests: checkedDigests(want.chunks.digests) }
+    case 'cancel':
+    case undefined:
+      throw new RangeError('a request wants something')
+  }
+}
+
+/** A PathInfo answer of its message. @throws PathInfoError */
+export function fromWirePathInfoAnswer(message: PathInfoAnswer): Answer {
+  if (message.pathInfo === undefined) throw new RangeError('a PathInfo answer holds a PathInfo')
+  return { type: 'path-info', index: message.index, pathInfo: fromWireSigned(message.pathInfo) }
+}
+
+/** A chunk list answer of its message. @throws CastoreError */
+export function fromWireLayoutAnswer(message: LayoutAnswer): Answer {
+  if (message.layout === undefined) throw new RangeError('a layout answer holds a layout')
+  return { type: 'layout', index: message.index, layout: fromWireLayout(message.layout) }
+}
+
+function checkedDigests(digests: readonly Uint8Array[]): Digest[] {
+  checkCount(digests.length)
+  return digests.map((bytes) => Digest.of(bytes))
+}
+
+function checkedHashes(hashes: readonly Uint8Array[]): readonly Uint8Array[] {
+  checkCount(hashes.length)
+  for (const { length } of hashes) {
+    if (length !== STORE_PATH_HASH_BYTES) {
+      throw new RangeError(`the hash part of a store path has ${STORE_PATH_HASH_BYTES} bytes`)
+    }
+  }
+  return hashes
+}
+
+function checkCount(count: number): void {
+  if (count === 0 || count > WANTS_MAX) {
+    throw new RangeError(`a request names 1 to ${WANTS_MAX} things, not ${count}`)
+  }
+}

@@ -1,0 +1,30 @@
+import type { ChunkRef } from '../../castore/blob-store.ts'
+import type { Digest } from '../../foundation/digest.ts'
+import type { PathInfo } from '../../pathinfo/path-info.ts'
+
+/** How many things one request may name. */
+export const WANTS_MAX = 1024
+
+/** What a peer can be asked for. */
+export type Want =
+  /** PathInfos by the 20-byte hash parts of their store paths. */
+  | { readonly type: 'path-infos'; readonly hashes: readonly Uint8Array[] }
+  /** All Directories below a root, parents first. */
+  | { readonly type: 'closure'; readonly root: Digest }
+  /** How blobs are cut into chunks. */
+  | { readonly type: 'layouts'; readonly digests: readonly Digest[] }
+  /** Chunks, and so also blobs of one chunk. */
+  | { readonly type: 'chunks'; readonly digests: readonly Digest[] }
+
+/** What is answered; `index` counts within the request's list. */
+export type Answer =
+  | { readonly type: 'path-info'; readonly index: number; readonly pathInfo: PathInfo }
+  | { readonly type: 'directories'; readonly encoded: readonly Uint8Array[] }
+  | { readonly type: 'layout'; readonly index: number; readonly layout: readonly ChunkRef[] }
+  | {
+      readonly type: 'chunks'
+      readonly chunks: readonly { readonly index: number; readonly data: Uint8Array }[]
+    }
+  | { readonly type: 'absent'; readonly indices: readonly number[] }
+  | { readonly type: 'refused'; readonly reason: string }
+  | { readonly type: 'done' }

@@ -1,0 +1,299 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { identify } from '@libp2p/identify'
+import type { Connection, ContentRouting, PrivateKey, Stream } from '@libp2p/interface'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { LevelDatastore } from 'datastore-level'
+import { createLibp2p } from 'libp2p'
+import type { Call } from '../foundation/call.ts'
+import { type Clock, withDeadline } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Service } from '../foundation/service.ts'
+import type { FrameChannel } from './exchange/frame-channel.ts'
+import { StreamFrameChannel } from './exchange/stream-frame-channel.ts'
+import { peerError } from './peer-error.ts'
+import type { ConnectedPeer, Peer, PeerNetwork } from './peer-network.ts'
+import { Reconnector } from './reconnector.ts'
+
+/** The protocol that nodes exchange content by. */
+export const EXCHANGE_PROTOCOL = '/cairn/exchange/1'
+
+/** The DHT's own protocol, so that no other network's nodes end up in its tables. */
+export const KADEMLIA_PROTOCOL = '/cairn/kad/1.0.0'
+
+/** The name that nodes look for each other by on the local network. */
+const MDNS_SERVICE = '_cairn._udp.local'
+
+/** How often a node asks the local network who is there; a newcomer asks at once anyway. */
+const MDNS_INTERVAL_MS = 60_000
+
+/** How long a peer may take to be dialled. */
+const DIAL_MS = 5_000
+
+/** How many connections a node has at the most. */
+const CONNECTIONS_MAX = 500
+
+/** How many channels one connection may have in each direction. */
+const CHANNELS_MAX = 8
+
+/** How often connections are pinged, which also measures their latency. */
+const PING_INTERVAL_MS = 30_000
+
+/** Bytes that crossed the network with one peer, in exchange frames. */
+export interface Traffic {
+  received: number
+  sent: number
+}
+
+/** What a host works with. */
+export interface HostComponents {
+  readonly clock: Clock
+  readonly log: Log
+  readonly identity: PrivateKey
+  /** Where libp2p keeps what it knows of peers and provider records. */
+  readonly datastorePath: string
+  /** Connections with these peers are turned down. */
+  readonly isBanned: (peer: string) => boolean
+}
+
+/** How a host finds and meets others. */
+export interface HostInit {
+  /** Multiaddresses to listen on. */
+  readonly listen: readonly string[]
+  /** Multiaddresses of peers to stay connected with, with or without their ids. */
+  readonly bootstrap: readonly string[]
+  /** Whether to look for neighbours on the local network. */
+  readonly mdns: boolean
+}
+
+/** A node of the libp2p network: TCP, noise, yamux, identify, ping, Kademlia and mDNS. */
+export class Host implements PeerNetwork, Service {
+  readonly name = 'host'
+  readonly #components: HostComponents
+  readonly #datastore: LevelDatastore
+  readonly #libp2p: Libp2pNode
+  readonly #reconnector: Reconnector
+  readonly #speakers = new Set<string>()
+  readonly #traffic = new Map<string, Traffic>()
+  #channelHandler: (peer: string, channel: FrameChannel) => void = () => undefined
+  #connectHandlers: ((peer: string) => void)[] = []
+
+  private constructor(
+    components: HostComponents,
+    init: HostInit,
+    parts: { libp2p: Libp2pNode; datastore: LevelDatastore },
+  ) {
+    this.#components = components
+    this.#libp2p = parts.libp2p
+    this.#datastore = parts.datastore
+    this.#reconnector = new Reconnector(
+      {
+        clock: components.clock,
+        log: components.log,
+        isConnected: (peer) => this.#isConnected(peer),
+        dial: (target, call) => this.#dial(target, call),
+      },
+      { addresses: init.bootstrap },
+    )
+  }
+
+  /** Prepares a host; it meets nobody before `start`. */
+  static async open(components: HostComponents, init: HostInit): Promise<Host> {
+    const datastore = new LevelDatastore(components.datastorePath)
+    await datastore.open()
+    const libp2p = await createNode(components, init, datastore)
+    return new Host(components, init, { libp2p, datastore })
+  }
+
+  get id(): string {
+    return this.#libp2p.peerId.toString()
+  }
+
+  /** The addresses that it listens on, each with its id. */
+  get addresses(): readonly string[] {
+    return this.#libp2p.getMultiaddrs().map((address) => address.toString())
+  }
+
+  /** Finds and announces providers by the DHT. */
+  get contentRouting(): ContentRouting {
+    return this.#libp2p.contentRouting
+  }
+
+  async start(): Promise<void> {
+    const libp2p = this.#libp2p
+    libp2p.addEventListener('peer:identify', ({ detail }) => {
+      if (detail.protocols.includes(EXCHANGE_PROTOCOL)) this.#onSpeaker(detail.peerId.toString())
+    })
+    libp2p.addEventListener('peer:disconnect', ({ detail }) => {
+      this.#speakers.delete(detail.toString())
+      this.#components.log.debug('peer disconnected', { peer: detail })
+    })
+    libp2p.addEventListener('peer:discovery', ({ detail }) => {
+      this.#reconnector.meet(detail.id.toString())
+    })
+    await libp2p.handle(
+      EXCHANGE_PROTOCOL,
+      (stream, connection) => this.#onStream(stream, connection),
+      {
+        maxInboundStreams: CHANNELS_MAX,
+        maxOutboundStreams: CHANNELS_MAX,
+      },
+    )
+    await libp2p.start()
+    await this.#reconnector.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.#reconnector.stop()
+    await this.#libp2p.stop()
+    await this.#datastore.close()
+  }
+
+  connected(): readonly ConnectedPeer[] {
+    return [...this.#speakers].flatMap((id) => {
+      const [connection] = this.#libp2p.getConnections(peerIdFromString(id))
+      if (connection === undefined) return []
+      return [{ id, address: connection.remoteAddr.toString(), latencyMs: connection.rtt }]
+    })
+  }
+
+  traffic(peer: string): Readonly<Traffic> {
+    return this.#traffic.get(peer) ?? { received: 0, sent: 0 }
+  }
+
+  /** Exchange bytes with all peers, those that have left included. */
+  totalTraffic(): Traffic {
+    const total = { received: 0, sent: 0 }
+    for (const { received, sent } of this.#traffic.values()) {
+      total.received += received
+      total.sent += sent
+    }
+    return total
+  }
+
+  async connect(peer: Peer, call: Call): Promise<void> {
+    if (this.#isConnected(peer.id)) return
+    try {
+      if (peer.addresses.length > 0) {
+        const multiaddrs = peer.addresses.map((address) => multiaddr(address))
+        await this.#libp2p.peerStore.merge(peerIdFromString(peer.id), { multiaddrs })
+      }
+      await this.#dial({ peer: peer.id }, call)
+    } catch (cause) {
+      call.signal.throwIfAborted()
+      throw peerError({ code: 'unreachable', peer: peer.id }, cause)
+    }
+  }
+
+  async openChannel(peer: string, call: Call): Promise<FrameChannel> {
+    try {
+      const id = peerIdFromString(peer)
+      const stream = await withDeadline(
+        this.#components.clock,
+        DIAL_MS,
+        'dialling',
+        call,
+        (timed) => this.#libp2p.dialProtocol(id, EXCHANGE_PROTOCOL, timed),
+      )
+      return this.#channel(peer, stream)
+    } catch (cause) {
+      call.signal.throwIfAborted()
+      throw peerError({ code: 'unreachable', peer }, cause)
+    }
+  }
+
+  onChannel(handler: (peer: string, channel: FrameChannel) => void): void {
+    this.#channelHandler = handler
+  }
+
+  onConnect(handler: (peer: string) => void): void {
+    this.#connectHandlers.push(handler)
+  }
+
+  async disconnect(peer: string): Promise<void> {
+    this.#speakers.delete(peer)
+    await this.#libp2p.hangUp(peerIdFromString(peer))
+  }
+
+  #isConnected(peer: string): boolean {
+    return this.#libp2p.getConnections(peerIdFromString(peer)).length > 0
+  }
+
+  async #dial(target: { peer: string } | { address: string }, call: Call): Promise<string> {
+    const to = 'peer' in target ? peerIdFromString(target.peer) : multiaddr(target.address)
+    const connection = await withDeadline(
+      this.#components.clock,
+      DIAL_MS,
+      'dialling',
+      call,
+      (timed) => this.#libp2p.dial(to, timed),
+    )
+    return connection.remotePeer.toString()
+  }
+
+  #onSpeaker(peer: string): void {
+    this.#speakers.add(peer)
+    this.#components.log.info('peer connected', { peer })
+    for (const handler of this.#connectHandlers) handler(peer)
+  }
+
+  #onStream(stream: Stream, connection: Connection): void {
+    const peer = connection.remotePeer.toString()
+    this.#channelHandler(peer, this.#channel(peer, stream))
+  }
+
+  #channel(peer: string, stream: Stream): FrameChannel {
+    const traffic = this.#traffic.get(peer) ?? { received: 0, sent: 0 }
+    this.#traffic.set(peer, traffic)
+    const onBytes = (bytes: number, direction: 'in' | 'out'): void => {
+      if (direction === 'in') traffic.received += bytes
+      else traffic.sent += bytes
+    }
+    return new StreamFrameChannel({ stream }, { onBytes })
+  }
+}
+
+type Libp2pNode = Awaited<ReturnType<typeof createNode>>
+
+async function createNode(components: HostComponents, init: HostInit, datastore: LevelDatastore) {
+  return await createLibp2p({
+    start: false,
+    privateKey: components.identity,
+    datastore,
+    addresses: { listen: [...init.listen] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    peerDiscovery: init.mdns
+      ? [mdns({ interval: MDNS_INTERVAL_MS, serviceTag: MDNS_SERVICE })]
+      : [],
+    connectionManager: {
+      maxConnections: CONNECTIONS_MAX,
+      maxIncomingPendingConnections: 100,
+      inboundConnectionThreshold: 100, // per second and host; a fleet starts all at once
+      dialTimeout: DIAL_MS,
+    },
+    // One late ping on a loaded machine is no reason to cut a transfer: requests have time-outs.
+    connectionMonitor: { pingInterval: PING_INTERVAL_MS, abortConnectionOnPingFailure: false },
+    connectionGater: {
+      denyDialPeer: (peer) => components.isBanned(peer.toString()),
+      denyInboundEncryptedConnection: (peer) => components.isBanned(peer.toString()),
+    },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      dht: kadDHT({
+        protocol: KADEMLIA_PROTOCOL,
+        clientMode: false,
+        // The default mapper drops private addresses, which are all that a LAN has.
+        peerInfoMapper: passthroughMapper,
+        allowQueryWithZeroPeers: true,
+      }),
+    },
+  })
+}

@@ -1,0 +1,169 @@
+import type { Castore } from '../castore/castore.ts'
+import type { Call } from '../foundation/call.ts'
+import { deadline } from '../foundation/clock.ts'
+import type { PathInfo } from '../pathinfo/path-info.ts'
+import { claimIdentity } from '../pathinfo/root-fingerprint.ts'
+import type { FetchProgress } from '../substitution/fetch-progress.ts'
+import type { Offer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
+import type { PathAsker } from './path-asker.ts'
+import { peerError } from './peer-error.ts'
+import type { PeerNetwork } from './peer-network.ts'
+import type { Router } from './routing/router.ts'
+import { pathKey } from './routing/routing-key.ts'
+import { fetchContent } from './swarm/content-fetch.ts'
+import type { ContentFetchComponents } from './swarm/content-fetch-components.ts'
+import { HolderSet } from './swarm/holder-set.ts'
+
+/** How long neighbours may take to say whether they have a path. */
+export const NEIGHBOURS_MS = 1_000
+
+/** How long the DHT is searched for a path that no neighbour has, dials included. */
+export const DHT_MS = 2_000
+
+/** How many peers found by the DHT are dialled for one path. */
+const DIALS_MAX = 8
+
+/** What the source works with. */
+export interface PeerSourceComponents extends ContentFetchComponents {
+  readonly network: PeerNetwork
+  readonly router: Router
+  readonly asker: PathAsker
+}
+
+/**
+ * Paths from other nodes: connected neighbours are asked first, all at once; the DHT is searched
+ * where none of them has the path.
+ */
+export class PeerSource implements PathSource {
+  readonly name = 'peers'
+  readonly #components: PeerSourceComponents
+
+  constructor(components: PeerSourceComponents) {
+    this.#components = components
+  }
+
+  async *find(hash: Uint8Array, call: Call): AsyncGenerator<Offer> {
+    const inquiry = new Inquiry(this.#components, hash)
+    yield* inquiry.offersOf(inquiry.askNeighbours(), call)
+    if (inquiry.isEmpty) yield* inquiry.offersOf(inquiry.askFurther(), call)
+  }
+}
+
+/** One question to everybody: claims by what they say, with who makes each. */
+class Inquiry {
+  readonly #components: PeerSourceComponents
+  readonly #hash: Uint8Array
+  readonly #holders = new Map<string, HolderSet>()
+  readonly #offers: Offer[] = []
+  #wake: () => void = () => undefined
+
+  constructor(components: PeerSourceComponents, hash: Uint8Array) {
+    this.#components = components
+    this.#hash = hash
+  }
+
+  get isEmpty(): boolean {
+    return this.#holders.size === 0
+  }
+
+  /**
+   * Offers as they come in while `asking` goes on. Whoever takes only the first leaves the asking
+   * to go on by itself: late answers still join the holders of their claim.
+   */
+  async *offersOf(asking: Promise<void>, call: Call): AsyncGenerator<Offer> {
+    let isOver = false
+    const over = asking.finally(() => {
+      isOver = true
+      this.#wake()
+    })
+    over.catch(() => undefined) // thrown below, to whoever is still listening
+    for (;;) {
+      call.signal.throwIfAborted()
+      const offer = this.#offers.shift()
+      if (offer !== undefined) {
+        yield offer
+        continue
+      }
+      if (isOver) return await over
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#wake = resolve
+      call.signal.addEventListener('abort', () => resolve(), { once: true })
+      await promise
+    }
+  }
+
+  async askNeighbours(): Promise<void> {
+    const { network, clock, ledger } = this.#components
+    const limit = deadline(clock, NEIGHBOURS_MS, 'asking the neighbours')
+    const welcome = network.connected().filter(({ id }) => ledger.standing(id) === 'welcome')
+    await Promise.all(welcome.map(({ id }) => this.#askOne(id, limit)))
+    limit.clear()
+  }
+
+  async askFurther(): Promise<void> {
+    const { clock, router, network, ledger, log } = this.#components
+    const limit = deadline(clock, DHT_MS, 'searching the DHT')
+    const asked: Promise<void>[] = []
+    try {
+      for await (const peer of router.holders(pathKey(this.#hash), limit)) {
+        if (ledger.standing(peer.id) !== 'welcome') continue
+        const dialled = network.connect(peer, limit).then(() => this.#askOne(peer.id, limit))
+        asked.push(
+          dialled.catch((error) => log.debug('holder out of reach', { peer: peer.id, error })),
+        )
+        if (asked.length >= DIALS_MAX) break
+      }
+    } catch (error) {
+      log.debug('DHT search ended', { error })
+    }
+    await Promise.all(asked)
+    limit.clear()
+  }
+
+  async #askOne(peer: string, call: Call): Promise<void> {
+    try {
+      const pathInfo = await this.#components.asker.ask(peer, this.#hash, call)
+      if (pathInfo !== undefined) this.#take(peer, pathInfo)
+    } catch (error) {
+      this.#components.log.debug('peer could not say', { peer, error })
+    }
+  }
+
+  #take(peer: string, pathInfo: PathInfo): void {
+    const identity = claimIdentity(pathInfo)
+    const known = this.#holders.get(identity)
+    if (known !== undefined) {
+      known.add(peer)
+      return
+    }
+    const holders = new HolderSet([peer])
+    this.#holders.set(identity, holders)
+    this.#offers.push(new PeerOffer(this.#components, pathInfo, holders))
+    this.#wake()
+  }
+}
+
+/** A claim that one or more peers make alike. */
+class PeerOffer implements Offer {
+  readonly claim: Offer['claim']
+  readonly #components: PeerSourceComponents
+  readonly #holders: HolderSet
+
+  constructor(components: PeerSourceComponents, pathInfo: PathInfo, holders: HolderSet) {
+    this.#components = components
+    this.#holders = holders
+    this.claim = { pathInfo, origin: 'stranger' }
+  }
+
+  async fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void> {
+    const components = { ...this.#components, castore: into }
+    await fetchContent(this.claim.pathInfo.node, this.#holders, components, progress, call)
+  }
+
+  turnDown(flaw: OfferFlaw): void {
+    if (flaw === 'untrusted') return // other people's paths are no offence
+    for (const peer of this.#holders) {
+      this.#components.client.reportError(peer, peerError({ code: 'claim-false', peer }))
+    }
+  }
+}

@@ -1,0 +1,278 @@
+import { CastoreError } from '../../castore/castore-error.ts'
+import type { Call } from '../../foundation/call.ts'
+import { narrowedCall } from '../../foundation/call.ts'
+import { unlessAborted } from '../../foundation/single-flight.ts'
+import type { FetchProgress } from '../../substitution/fetch-progress.ts'
+import type { AnswerItem } from '../exchange/exchange-session.ts'
+import { WANTS_MAX } from '../exchange/want.ts'
+import { PeerError, peerError } from '../peer-error.ts'
+import { BlobAssembly } from './blob-assembly.ts'
+import { ChunkQueue, SECOND_ASK_MS, type WantedChunk } from './chunk-queue.ts'
+import type {
+  ContentFetchComponents,
+  SourcedLayout,
+  WantedBlob,
+} from './content-fetch-components.ts'
+import type { HolderSet } from './holder-set.ts'
+
+/** How many requests are under way with one holder, so that it never waits for the next. */
+const LANES_PER_HOLDER = 2
+
+/** How much one request asks for. */
+const PORTION = { bytesMax: 2 * 1024 * 1024, chunksMax: WANTS_MAX }
+
+/** How many chunks are looked up in the local store at once. */
+const LOOKUP_CHUNKS = 1024
+
+interface Use {
+  readonly assembly: BlobAssembly
+  readonly index: number
+}
+
+/** Fetches the chunks of blobs from all holders at once and puts the blobs together. */
+export class ChunkFetch {
+  readonly #components: ContentFetchComponents
+  readonly #holders: HolderSet
+  readonly #progress: FetchProgress
+  readonly #queue = new ChunkQueue()
+  readonly #uses = new Map<string, Use[]>()
+  readonly #singles = new Map<string, WantedBlob>()
+  readonly #sources = new Map<string, SourcedLayout>()
+  readonly #falsehoods: SourcedLayout[] = []
+  readonly #out = new Set<string>()
+  readonly #over = new AbortController()
+  #lanes = 0
+  #finishing = 0
+  #changed = Promise.withResolvers<void>()
+  #lastFailure: unknown
+
+  constructor(
+    components: ContentFetchComponents,
+    init: { holders: HolderSet; progress: FetchProgress },
+  ) {
+    this.#components = components
+    this.#holders = init.holders
+    this.#progress = init.progress
+  }
+
+  /**
+   * Resolves when every blob is in the store, but for those whose layout was a lie, which it
+   * returns. @throws PeerError 'no-holder'
+   */
+  async run(layouts: readonly SourcedLayout[], call: Call): Promise<readonly SourcedLayout[]> {
+    const whole: BlobAssembly[] = []
+    for (const sourced of layouts) this.#plan(sourced)
+    await this.#takeHeld(whole, call)
+    for (const assembly of whole) await this.#finish(assembly, call)
+    const inner = narrowedCall(call, this.#over.signal)
+    using _listening = this.#holders.onAdd((peer) => this.#open(peer, inner))
+    for (const peer of this.#holders) this.#open(peer, inner)
+    try {
+      await this.#untilDone(call)
+    } finally {
+      this.#over.abort(new Error('the fetch is over'))
+      while (this.#lanes > 0) await this.#changed.promise
+    }
+    return this.#falsehoods
+  }
+
+  #plan(sourced: SourcedLayout): void {
+    const { blob, layout } = sourced
+    if (layout.length === 0) {
+      this.#countBlob(blob) // the empty blob needs nothing
+    } else if (layout.length === 1) {
+      this.#singles.set(blob.digest.hex, blob)
+    } else {
+      const assembly = new BlobAssembly(blob.digest, layout)
+      this.#sources.set(blob.digest.hex, sourced)
+      for (const [index, chunk] of layout.entries()) {
+        const uses = this.#uses.get(chunk.digest.hex)
+        if (uses === undefined) this.#uses.set(chunk.digest.hex, [{ assembly, index }])
+        else uses.push({ assembly, index })
+      }
+    }
+  }
+
+  /** Chunks that are held already are not fetched; the others are queued in order. */
+  async #takeHeld(whole: BlobAssembly[], call: Call): Promise<void> {
+    const chunks = new Map<string, WantedChunk>()
+    for (const [hex, blob] of this.#singles) chunks.set(hex, blob)
+    for (const [hex, uses] of this.#uses) {
+      const { assembly, index } = uses[0]!
+      chunks.set(hex, assembly.layout[index]!)
+    }
+    const wanted = [...chunks.values()]
+    for (let i = 0; i < wanted.length; i += LOOKUP_CHUNKS) {
+      const batch = wanted.slice(i, i + LOOKUP_CHUNKS)
+      const digests = batch.map((chunk) => chunk.digest)
+      const sizes = await this.#components.castore.blobs.chunkSizes(digests, call)
+      for (const [at, chunk] of batch.entries()) {
+        if (sizes[at] === undefined) this.#queue.add(chunk)
+        else whole.push(...this.#arrived(chunk))
+      }
+    }
+  }
+
+  #open(peer: string, call: Call): void {
+    if (this.#components.ledger.standing(peer) === 'banned') return
+    for (let lane = 0; lane < LANES_PER_HOLDER; lane++) {
+      this.#lanes++
+      this.#runLane(peer, call).finally(() => {
+        this.#lanes--
+        this.#change()
+      })
+    }
+  }
+
+  async #runLane(peer: string, call: Call): Promise<void> {
+    const { clock } = this.#components
+    while (!call.signal.aborted && !this.#out.has(peer) && this.#queue.size > 0) {
+      const chunks = this.#queue.take(peer, PORTION, clock.now())
+      try {
+        if (chunks.length > 0) await this.#askFor(peer, chunks, call)
+        else if (this.#queue.mayServe(peer)) await this.#untilChange(call)
+        else return
+      } catch (error) {
+        if (call.signal.aborted) return
+        if (!(error instanceof PeerError)) return this.#fail(error)
+        this.#lastFailure = error
+        this.#out.add(peer)
+      } finally {
+        this.#queue.giveBack(peer, chunks)
+        this.#change()
+      }
+    }
+  }
+
+  async #askFor(peer: string, chunks: readonly WantedChunk[], call: Call): Promise<void> {
+    const want = { type: 'chunks', digests: chunks.map((chunk) => chunk.digest) } as const
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0)
+    const onAnswer = (answer: AnswerItem): void | Promise<void> => {
+      if (answer.type === 'absent') {
+        for (const index of answer.indices) {
+          this.#queue.lacks(peer, this.#named(peer, chunks, index))
+        }
+        return
+      }
+      if (answer.type === 'chunks') return this.#takeChunks(peer, chunks, answer.chunks, call)
+      const what = `${answer.type} instead of chunks`
+      throw peerError({ code: 'protocol-broken', peer, what })
+    }
+    await this.#components.client.ask(peer, { want, bytes, onAnswer }, call)
+  }
+
+  async #takeChunks(
+    peer: string,
+    asked: readonly WantedChunk[],
+    sent: readonly { readonly index: number; readonly data: Uint8Array }[],
+    call: Call,
+  ): Promise<void> {
+    const arrived: { chunk: WantedChunk; digest: WantedChunk['digest']; bytes: Uint8Array }[] = []
+    for (const { index, data } of sent) {
+      const chunk = this.#named(peer, asked, index)
+      if (data.length !== chunk.size) throw corrupt(peer, chunk)
+      this.#progress.bytesFetched += data.length
+      if (this.#queue.isAsked(chunk.digest)) {
+        arrived.push({ chunk, digest: chunk.digest, bytes: data })
+      }
+    }
+    this.#progress.peers.add(peer)
+    try {
+      await this.#components.castore.blobs.putChunks(arrived, call)
+    } catch (error) {
+      if (error instanceof CastoreError && error.fault.code === 'digest-mismatch') {
+        throw peerError({ code: 'content-corrupt', peer, digest: error.fault.digest }, error)
+      }
+      this.#fail(error)
+      throw error
+    }
+    for (const { chunk, bytes } of arrived) {
+      if (!this.#queue.settle(chunk.digest)) continue
+      for (const assembly of this.#arrived(chunk, bytes)) await this.#finish(assembly, call)
+    }
+    this.#change()
+  }
+
+  #named(peer: string, asked: readonly WantedChunk[], index: number): WantedChunk {
+    const chunk = asked[index]
+    if (chunk !== undefined) return chunk
+    const what = `an answer to item ${index} of ${asked.length}`
+    throw peerError({ code: 'protocol-broken', peer, what })
+  }
+
+  /** Notes that a chunk is in the store; returns the blobs that are whole with it. */
+  #arrived(chunk: WantedChunk, bytes?: Uint8Array): BlobAssembly[] {
+    const single = this.#singles.get(chunk.digest.hex)
+    if (single !== undefined) this.#countBlob(single)
+    const whole: BlobAssembly[] = []
+    for (const { assembly, index } of this.#uses.get(chunk.digest.hex) ?? []) {
+      const before = assembly.isWhole
+      assembly.arrived(index, bytes)
+      this.#progress.bytesDone += chunk.size
+      if (assembly.isWhole && !before) whole.push(assembly)
+    }
+    return whole
+  }
+
+  async #finish(assembly: BlobAssembly, call: Call): Promise<void> {
+    this.#finishing++
+    try {
+      await assembly.finish(this.#components.castore.blobs, call)
+      this.#progress.filesDone++
+    } catch (error) {
+      const sourced = this.#sources.get(assembly.digest.hex)
+      const isLie = error instanceof CastoreError && error.fault.code === 'digest-mismatch'
+      if (!isLie || sourced === undefined) throw error
+      this.#progress.bytesDone -= assembly.size
+      this.#falsehoods.push(sourced)
+    } finally {
+      this.#finishing--
+      this.#change()
+    }
+  }
+
+  #countBlob(blob: WantedBlob): void {
+    this.#progress.filesDone++
+    this.#progress.bytesDone += blob.size
+  }
+
+  async #untilDone(call: Call): Promise<void> {
+    while (this.#queue.size > 0 || this.#finishing > 0) {
+      this.#over.signal.throwIfAborted()
+      if (this.#lanes === 0 && this.#finishing === 0) {
+        const digest = this.#queue.peek()?.digest.hex ?? ''
+        throw peerError({ code: 'no-holder', digest }, this.#lastFailure)
+      }
+      await unlessAborted(this.#changed.promise, call.signal)
+    }
+    this.#over.signal.throwIfAborted()
+  }
+
+  /** Until something happens, or it is time for a second ask. */
+  async #untilChange(call: Call): Promise<void> {
+    const waiting = new AbortController()
+    const inner = narrowedCall(call, waiting.signal)
+    const time = this.#components.clock.sleep(SECOND_ASK_MS / 4, inner)
+    time.catch(() => undefined) // cut short below
+    try {
+      await unlessAborted(Promise.race([this.#changed.promise, time]), call.signal)
+    } finally {
+      waiting.abort()
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#over.abort(error)
+    this.#change()
+  }
+
+  #change(): void {
+    const changed = this.#changed
+    this.#changed = Promise.withResolvers<void>()
+    changed.resolve()
+  }
+}
+
+function corrupt(peer: string, chunk: WantedChunk): PeerError {
+  return peerError({ code: 'content-corrupt', peer, digest: chunk.digest.hex })
+}

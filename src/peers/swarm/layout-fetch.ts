@@ -1,0 +1,92 @@
+import type { ChunkRef } from '../../castore/blob-store.ts'
+import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../../castore/chunking/fast-cdc.ts'
+import type { Call } from '../../foundation/call.ts'
+import type { AnswerItem } from '../exchange/exchange-session.ts'
+import { peerError } from '../peer-error.ts'
+import { askInTurn } from './ask-in-turn.ts'
+import type {
+  ContentFetchComponents,
+  SourcedLayout,
+  WantedBlob,
+} from './content-fetch-components.ts'
+import type { HolderSet } from './holder-set.ts'
+
+/** How many chunk lists one request asks for. */
+const LAYOUTS_PER_REQUEST = 256
+
+/** About how many bytes a chunk takes up in a list, for the cap on what is in flight. */
+const CHUNK_REF_BYTES = 40
+
+/**
+ * How blobs are cut into chunks. A blob up to the smallest chunk size is one chunk, as everybody
+ * cuts it; for the others the holders are asked. The lists are hints: what they lead to is hashed.
+ * @throws PeerError 'no-holder'
+ */
+export async function fetchLayouts(
+  blobs: readonly WantedBlob[],
+  holders: HolderSet,
+  components: ContentFetchComponents,
+  call: Call,
+): Promise<SourcedLayout[]> {
+  const layouts: SourcedLayout[] = []
+  let unknown: WantedBlob[] = []
+  for (const blob of blobs) {
+    const { digest, size } = blob
+    if (size > CHUNK_BYTES_MIN) unknown.push(blob)
+    else layouts.push({ blob, layout: size === 0 ? [] : [{ digest, size }], peer: '' })
+  }
+  if (unknown.length === 0) return layouts
+  const { whole, failure } = await askInTurn(
+    holders,
+    components,
+    async (peer) => {
+      const found = await askForLayouts(peer, unknown, components, call)
+      layouts.push(...found.values())
+      unknown = unknown.filter((blob) => !found.has(blob.digest.hex))
+      return unknown.length === 0 ? 'enough' : 'more'
+    },
+    call,
+  )
+  if (!whole) throw peerError({ code: 'no-holder', digest: unknown[0]!.digest.hex }, failure)
+  return layouts
+}
+
+async function askForLayouts(
+  peer: string,
+  blobs: readonly WantedBlob[],
+  components: ContentFetchComponents,
+  call: Call,
+): Promise<Map<string, SourcedLayout>> {
+  const found = new Map<string, SourcedLayout>()
+  for (let i = 0; i < blobs.length; i += LAYOUTS_PER_REQUEST) {
+    const batch = blobs.slice(i, i + LAYOUTS_PER_REQUEST)
+    const want = { type: 'layouts', digests: batch.map((blob) => blob.digest) } as const
+    const bytes = batch.reduce((sum, blob) => sum + chunksAtMost(blob) * CHUNK_REF_BYTES, 0)
+    const onAnswer = (answer: AnswerItem): void => {
+      if (answer.type === 'absent') return
+      const blob = answer.type === 'layout' ? batch[answer.index] : undefined
+      if (answer.type !== 'layout' || blob === undefined) {
+        const what = `${answer.type} instead of a chunk list`
+        throw peerError({ code: 'protocol-broken', peer, what })
+      }
+      if (!isPlausible(blob, answer.layout)) {
+        throw peerError({ code: 'content-corrupt', peer, digest: blob.digest.hex })
+      }
+      found.set(blob.digest.hex, { blob, layout: answer.layout, peer })
+    }
+    await components.client.ask(peer, { want, bytes, onAnswer }, call)
+  }
+  return found
+}
+
+/** Chunks add up to the blob, none is larger than a chunk may be, and a single one is the blob. */
+function isPlausible(blob: WantedBlob, layout: readonly ChunkRef[]): boolean {
+  const size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
+  if (size !== blob.size || layout.length > chunksAtMost(blob)) return false
+  if (layout.length === 1) return layout[0]!.digest.equals(blob.digest)
+  return layout.every((chunk) => chunk.size <= CHUNK_BYTES_MAX)
+}
+
+function chunksAtMost(blob: WantedBlob): number {
+  return Math.ceil(blob.size / CHUNK_BYTES_MIN)
+}

@@ -1,0 +1,197 @@
+import type { Castore } from '../castore/castore.ts'
+import type { Call } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import { SingleFlight } from '../foundation/single-flight.ts'
+import { encodeNixBase32 } from '../nix/nix-base32.ts'
+import type { PathInfo } from '../pathinfo/path-info.ts'
+import { PathInfoError } from '../pathinfo/path-info-error.ts'
+import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { TrustedClaim, TrustPolicy } from '../pathinfo/trust-policy.ts'
+import { FetchProgress } from './fetch-progress.ts'
+import { MissMemory } from './miss-memory.ts'
+import { narCheck } from './nar-check.ts'
+import type { Offer, OfferFlaw, PathSource } from './path-source.ts'
+import { SubstitutionError } from './substitution-error.ts'
+
+/** For how long an offer that was described is kept for the fetch that mostly follows. */
+export const OFFER_MS = 60_000
+
+/** How many such offers are kept. */
+export const OFFERS_MAX = 16_384
+
+/** What the substituter works with. */
+export interface SubstituterComponents {
+  readonly castore: Castore
+  readonly pathInfos: PathInfoStore
+  readonly trust: TrustPolicy
+  readonly sources: readonly PathSource[]
+  readonly clock: Clock
+  readonly log: Log
+}
+
+interface Candidate {
+  readonly offer: Offer
+  readonly claim: TrustedClaim
+}
+
+/**
+ * Answers for store paths, from what is held here or from whoever has them. Concurrent requests for
+ * one path share one flight.
+ */
+export class Substituter {
+  readonly #components: SubstituterComponents
+  readonly #misses: MissMemory
+  readonly #candidates = new Map<string, Candidate & { readonly until: number }>()
+  readonly #describing = new SingleFlight<PathInfo | undefined>()
+  readonly #obtaining = new SingleFlight<PathInfo | undefined>()
+  readonly #progress = new Map<string, FetchProgress>()
+
+  constructor(components: SubstituterComponents, init: { missMs?: number } = {}) {
+    this.#components = components
+    this.#misses = new MissMemory(components, init)
+  }
+
+  /**
+   * What is known of a path: held here, or claimed by someone trusted. Cheap; fetches nothing.
+   * Undefined where nobody has it.
+   */
+  async describe(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
+    const held = await this.#components.pathInfos.get(hash, call)
+    if (held !== undefined) return held
+    const key = encodeNixBase32(hash)
+    const known = this.#candidate(key)
+    if (known !== undefined) return known.claim.pathInfo
+    if (this.#misses.has(key)) return undefined
+    return await this.#describing.run(key, (shared) => this.#ask(hash, key, shared), call)
+  }
+
+  async #ask(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
+    for await (const candidate of this.#offered(hash, [], call)) {
+      this.#remember(key, candidate)
+      return candidate.claim.pathInfo
+    }
+    this.#misses.remember(key)
+    return undefined
+  }
+
+  /**
+   * Brings a path here, whole and checked, and says what is held then. Undefined where nobody has
+   * it. @throws SubstitutionError where there were offers and all of them failed
+   */
+  async obtain(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
+    const held = await this.#components.pathInfos.get(hash, call)
+    if (held !== undefined) return held
+    const key = encodeNixBase32(hash)
+    return await this.#obtaining.run(key, (shared) => this.#obtain(hash, key, shared), call)
+  }
+
+  /** How far the fetching of a path has got, while there is one. */
+  progressOf(hash: Uint8Array): FetchProgress | undefined {
+    return this.#progress.get(encodeNixBase32(hash))
+  }
+
+  /** Someone new may have what nobody had before. */
+  forgetMisses(): void {
+    this.#misses.forgetAll()
+  }
+
+  async #obtain(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
+    const { castore, pathInfos, trust, log } = this.#components
+    const progress = new FetchProgress()
+    this.#progress.set(key, progress)
+    const faults: unknown[] = []
+    try {
+      for await (const { offer, claim } of this.#offered(hash, faults, call, key)) {
+        try {
+          await offer.fetch(castore, progress, call)
+          const final = await narCheck(claim, { trust, castore }, call)
+          await pathInfos.put([final], call)
+          return final.pathInfo
+        } catch (fault) {
+          call.signal.throwIfAborted()
+          this.#candidates.delete(key)
+          const flaw = flawOf(fault)
+          if (flaw !== undefined) offer.turnDown(flaw)
+          log.warn('offer failed', { storePath: claim.pathInfo.storePath, error: fault })
+          faults.push(fault)
+        }
+      }
+    } finally {
+      this.#progress.delete(key)
+    }
+    if (faults.length === 0) return undefined
+    const what = `${key} was offered, but could not be had`
+    const fault = { code: 'offers-failed', storePathHash: key, causes: faults } as const
+    throw new SubstitutionError(fault, what, { cause: faults[0] })
+  }
+
+  /** Trusted offers as they come in: first the one described before, then all from each source. */
+  async *#offered(
+    hash: Uint8Array,
+    faults: unknown[],
+    call: Call,
+    rememberedAs?: string,
+  ): AsyncGenerator<Candidate> {
+    const known = rememberedAs === undefined ? undefined : this.#candidate(rememberedAs)
+    if (known !== undefined) yield known
+    for (const source of this.#components.sources) {
+      for await (const offer of source.find(hash, call)) {
+        const candidate = this.#admit(hash, offer, source, faults)
+        if (candidate !== undefined) yield candidate
+      }
+    }
+  }
+
+  #admit(
+    hash: Uint8Array,
+    offer: Offer,
+    source: PathSource,
+    faults: unknown[],
+  ): Candidate | undefined {
+    const { log, trust } = this.#components
+    const { storePath } = offer.claim.pathInfo
+    if (Buffer.compare(storePath.hash, hash) !== 0) {
+      offer.turnDown('forged') // an answer for another path than asked
+      return undefined
+    }
+    try {
+      return { offer, claim: trust.admit(offer.claim) }
+    } catch (fault) {
+      const flaw = flawOf(fault)
+      if (flaw === undefined) throw fault
+      log.debug('claim turned down', { source: source.name, storePath, flaw })
+      offer.turnDown(flaw)
+      if (flaw !== 'untrusted') faults.push(fault)
+      return undefined
+    }
+  }
+
+  #candidate(key: string): Candidate | undefined {
+    const candidate = this.#candidates.get(key)
+    if (candidate === undefined) return undefined
+    if (candidate.until > this.#components.clock.now()) return candidate
+    this.#candidates.delete(key)
+    return undefined
+  }
+
+  #remember(key: string, candidate: Candidate): void {
+    this.#candidates.set(key, { ...candidate, until: this.#components.clock.now() + OFFER_MS })
+    if (this.#candidates.size <= OFFERS_MAX) return
+    const oldest = this.#candidates.keys().next().value
+    if (oldest !== undefined) this.#candidates.delete(oldest)
+  }
+}
+
+function flawOf(fault: unknown): OfferFlaw | undefined {
+  if (!(fault instanceof PathInfoError)) return undefined
+  switch (fault.fault.code) {
+    case 'untrusted':
+    case 'forged':
+    case 'nar-mismatch':
+      return fault.fault.code
+    case 'bad-path-info':
+    case 'bad-signature':
+      return undefined
+  }
+}
