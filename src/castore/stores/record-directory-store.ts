@@ -32,8 +32,10 @@ export class RecordDirectoryStore implements DirectoryStore {
     yield top
     const seen = new Map([[root.hex, top.size]])
     const next = unseenChildren(top, seen)
-    for (let at = 0; at < next.length; at += BATCH_DIRECTORIES_MAX) {
+    let at = 0
+    while (at < next.length) {
       const batch = next.slice(at, at + BATCH_DIRECTORIES_MAX)
+      at += batch.length
       const directories = await this.#read(
         batch.map((node) => node.digest),
         call,
