@@ -139,7 +139,8 @@ export class ChunkFetch {
         this.#out.add(peer)
       } finally {
         this.#queue.giveBack(peer, chunks)
-        this.#change()
+        // Only what changed something is told: idle lanes would keep each other awake.
+        if (chunks.length > 0) this.#change()
       }
     }
   }

@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import { renderNar } from '../../src/nar/render-nar.ts'
+import { allBytes, call, noise } from '../fixtures/content.ts'
+import { connected, type PeerNode, peerNode, storePath, takeIn } from '../fixtures/peer-node.ts'
+import { directory, file, inPieces, narOf, symlink, type Tree } from '../nar/trees.ts'
+
+const MIB = 1024 * 1024
+
+async function expectSame(tree: Tree, from: PeerNode, to: PeerNode, name: string): Promise<void> {
+  const nar = narOf(tree)
+  await takeIn(from, name, inPieces(nar, [MIB]))
+  const pathInfo = await to.substituter.obtain(storePath(name).hash, call)
+  expect(pathInfo?.narSize).toBe(nar.length)
+  const rendered = await allBytes(renderNar(pathInfo!.node, to.castore, call))
+  expect(rendered.equals(nar)).toBe(true)
+}
+
+const manyFiles = directory(
+  Object.fromEntries(
+    Array.from({ length: 3000 }, (_, i) => [`f${i}`, file(noise(i % 700, i), i % 2 === 0)]),
+  ),
+)
+
+const TREES: Record<string, Tree> = {
+  'an-empty-file': file(''),
+  'one-byte': file('x'),
+  'one-chunk': file(noise(128 * 1024, 'one chunk')),
+  'some-chunks': file(noise(5 * MIB, 'some chunks'), true),
+  'many-chunks': file(noise(40 * MIB, 'many chunks')),
+  'a-symlink': symlink('/nix/store/elsewhere'),
+  'an-empty-directory': directory({}),
+  'many-files': manyFiles,
+  nested: directory({
+    a: directory({ b: directory({ c: directory({ deep: file('deep') }) }) }),
+    same: directory({ x: file(noise(3 * MIB, 'x')), y: file(noise(3 * MIB, 'x')) }),
+    link: symlink('a/b'),
+    zeros: file(Buffer.alloc(6 * MIB)),
+  }),
+}
+
+test.each(['memory', 'segments'] as const)(
+  'two nodes that keep their content in %s: all kinds of trees cross the network',
+  async (storage) => {
+    await using a = await peerNode({ storage })
+    await using b = await peerNode({ storage, bootstrap: [a] })
+    await connected(a, b)
+    for (const [name, tree] of Object.entries(TREES)) await expectSame(tree, a, b, name)
+  },
+)
+
+test('what was fetched is served on, when the first holder has gone', async () => {
+  const a = await peerNode()
+  await using b = await peerNode({ bootstrap: [a] })
+  await connected(a, b)
+  await expectSame(manyFiles, a, b, 'passed-on')
+  await a[Symbol.asyncDispose]()
+  await using c = await peerNode({ bootstrap: [b] })
+  await connected(b, c)
+  const pathInfo = await c.substituter.obtain(storePath('passed-on').hash, call)
+  const rendered = await allBytes(renderNar(pathInfo!.node, c.castore, call))
+  expect(rendered.equals(narOf(manyFiles))).toBe(true)
+})
+
+test('two holders both take part in one large fetch', async () => {
+  await using a = await peerNode()
+  await using b = await peerNode()
+  await using c = await peerNode({ bootstrap: [a, b] })
+  await Promise.all([connected(a, c), connected(b, c)])
+  const tree = file(noise(40 * MIB, 'shared load'))
+  const nar = narOf(tree)
+  await takeIn(a, 'shared-load', inPieces(nar, [MIB]))
+  await expectSame(tree, b, c, 'shared-load')
+  for (const node of [a, b]) expect(node.server.bytesServed).toBeGreaterThan(MIB)
+})
+
+test('a path that is not shared is not there for others', async () => {
+  await using a = await peerNode({ secretKey: undefined })
+  await using b = await peerNode({ bootstrap: [a] })
+  await connected(a, b)
+  await takeIn(a, 'private', inPieces(narOf(file('mine')), [MIB]))
+  expect(await b.substituter.describe(storePath('private').hash, call)).toBeUndefined()
+  expect(await b.substituter.obtain(storePath('private').hash, call)).toBeUndefined()
+})
