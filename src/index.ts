@@ -1,2 +1,6 @@
+export type { Config } from './daemon/config.ts'
+export { createNode, type Node } from './daemon/create-node.ts'
+export { loadConfig } from './daemon/load-config.ts'
 export type { Call } from './foundation/call.ts'
 export { Digest } from './foundation/digest.ts'
+export { type Log, type LogOf, silentLog } from './foundation/log.ts'

@@ -1,5 +1,9 @@
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const encoder = new TextEncoder()
+
+// Control characters, and those that turn the direction of writing.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it looks for just these
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/
 
 /** Orders byte strings as memcmp does, a prefix first: the order of castore and NAR. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
@@ -33,8 +37,7 @@ export function utf8Text(bytes: Uint8Array): string | undefined {
 /** Bytes for a person to read: UTF-8 where it is, `\xNN` for every byte that is not printable. */
 export function printableBytes(bytes: Uint8Array): string {
   const text = utf8Text(bytes)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it looks for just these
-  if (text !== undefined && !/[\u0000-\u001f\u007f]/.test(text)) return text
+  if (text !== undefined && !UNPRINTABLE.test(text)) return text
   return Array.from(bytes, (byte) =>
     byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${hexByte(byte)}`,
   ).join('')

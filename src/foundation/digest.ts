@@ -29,7 +29,7 @@ export class Digest {
     if (!/^[0-9a-fA-F]{64}$/.test(hex)) {
       throw new RangeError(`a BLAKE3 digest is written with 64 hexadecimal digits: ${hex}`)
     }
-    return new Digest(Buffer.from(hex, 'hex'))
+    return new Digest(Uint8Array.from(Buffer.from(hex, 'hex')))
   }
 
   /** The digest of the given content. */

@@ -4,6 +4,7 @@ interface Flight<T> {
   readonly result: Promise<T>
   readonly abort: AbortController
   passengers: number
+  landed: boolean
 }
 
 /**
@@ -29,7 +30,8 @@ export class SingleFlight<T> {
       flight.passengers--
       if (flight.passengers === 0) {
         if (this.#flights.get(key) === flight) this.#flights.delete(key)
-        flight.abort.abort(new DOMException('everyone who waited has left', 'AbortError'))
+        // Not after it has landed: a result may go on using the call that it was made with.
+        if (!flight.landed) flight.abort.abort(everyoneLeft())
       }
     }
   }
@@ -37,14 +39,19 @@ export class SingleFlight<T> {
   #begin(key: string, work: (call: Call) => Promise<T>): Flight<T> {
     const abort = new AbortController()
     const result = work({ signal: abort.signal })
-    const flight: Flight<T> = { result, abort, passengers: 0 }
+    const flight: Flight<T> = { result, abort, passengers: 0, landed: false }
     this.#flights.set(key, flight)
     const land = (): void => {
+      flight.landed = true
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
     }
     result.then(land, land)
     return flight
   }
+}
+
+function everyoneLeft(): DOMException {
+  return new DOMException('everyone who waited has left', 'AbortError')
 }
 
 /** The promise's outcome, or the signal's reason if that comes first. */

@@ -77,18 +77,21 @@ export class Substituter {
 
   /**
    * Brings a path here, whole and checked, and says what is held then. Undefined where nobody has
-   * it. @throws SubstitutionError where there were offers and all of them failed
+   * it. Where it has to be fetched, `onFetch` is given the progress of that, perhaps with others.
+   * @throws SubstitutionError where there were offers and all of them failed
    */
-  async obtain(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
+  async obtain(
+    hash: Uint8Array,
+    call: Call,
+    onFetch?: (progress: FetchProgress) => void,
+  ): Promise<PathInfo | undefined> {
     const held = await this.#components.pathInfos.get(hash, call)
     if (held !== undefined) return held
     const key = encodeNixBase32(hash)
-    return await this.#obtaining.run(key, (shared) => this.#obtain(hash, key, shared), call)
-  }
-
-  /** How far the fetching of a path has got, while there is one. */
-  progressOf(hash: Uint8Array): FetchProgress | undefined {
-    return this.#progress.get(encodeNixBase32(hash))
+    const flight = this.#obtaining.run(key, (shared) => this.#obtain(hash, key, shared), call)
+    const progress = this.#progress.get(key)
+    if (progress !== undefined) onFetch?.(progress)
+    return await flight
   }
 
   /** Someone new may have what nobody had before. */

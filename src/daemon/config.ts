@@ -1,0 +1,144 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { multiaddr } from '@multiformats/multiaddr'
+import { z } from 'zod'
+import { PublicKey } from '../nix/key.ts'
+import { parseLogLevels } from './log-levels.ts'
+
+/** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
+export const CACHE_NIXOS_ORG_KEY = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
+
+/** Where something listens. */
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** A `HOST:PORT`; port 0 lets the system choose. */
+const hostPort = z.string().transform((text, context): ListenAddress => {
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  if (port !== undefined && Number(port) <= 65_535) {
+    return { host: (bracketed ?? plain)!, port: Number(port) }
+  }
+  context.addIssue(`is HOST:PORT, such as 127.0.0.1:9000, not ${JSON.stringify(text)}`)
+  return z.NEVER
+})
+
+const address = z.string().refine(isMultiaddr, {
+  error: (issue) =>
+    `is a multiaddress, such as /ip4/192.168.1.5/tcp/9001, not ${shown(issue.input)}`,
+})
+
+const trustedKey = z.string().transform((text, context): PublicKey => {
+  try {
+    return PublicKey.parse(text)
+  } catch (error) {
+    context.addIssue(`is a public key as NAME:BASE64: ${(error as Error).message}`)
+    return z.NEVER
+  }
+})
+
+const logLevels = z.string().superRefine((text, context) => {
+  try {
+    parseLogLevels(text)
+  } catch (error) {
+    context.addIssue((error as Error).message)
+  }
+})
+
+/** One option of the daemon: its name in cairn.toml, its flag, and its words for the help. */
+export interface Option {
+  readonly flag: string
+  readonly env: string
+  readonly help: string
+  /** Given more than once, it makes up a list, which replaces the one of the config file. */
+  readonly repeatable?: true
+}
+
+/** The flags and environment variables of all options, by their names in cairn.toml. */
+export const OPTIONS = {
+  state: {
+    flag: '--state <DIR>',
+    env: 'CAIRN_STATE',
+    help: 'directory for the store and the identity (default: $XDG_STATE_HOME/cairn)',
+  },
+  gateway: {
+    flag: '--gateway <HOST:PORT>',
+    env: 'CAIRN_GATEWAY',
+    help: 'where Nix finds the binary cache (default: 127.0.0.1:9000)',
+  },
+  rpc: {
+    flag: '--rpc <HOST:PORT>',
+    env: 'CAIRN_RPC',
+    help: 'where the other commands find this node (default: localhost:8000)',
+  },
+  listen: {
+    flag: '--listen <MULTIADDR...>',
+    env: 'CAIRN_LISTEN',
+    help: 'where peers find this node (default: /ip4/0.0.0.0/tcp/9001)',
+    repeatable: true,
+  },
+  bootstrap: {
+    flag: '--bootstrap <MULTIADDR...>',
+    env: 'CAIRN_BOOTSTRAP',
+    help: 'peers to stay connected with (default: none)',
+    repeatable: true,
+  },
+  mdns: {
+    flag: '--no-mdns',
+    env: 'CAIRN_MDNS',
+    help: 'do not look for neighbours on the local network',
+  },
+  trusted_keys: {
+    flag: '--trusted-key <NAME:BASE64...>',
+    env: 'CAIRN_TRUSTED_KEYS',
+    help: "whose signatures count (default: cache.nixos.org's)",
+    repeatable: true,
+  },
+  signing_key: {
+    flag: '--signing-key <FILE>',
+    env: 'CAIRN_SIGNING_KEY',
+    help: 'secret key to sign what is put in here; made by `cairn key generate` (default: none)',
+  },
+  log: {
+    flag: '--log <LEVELS>',
+    env: 'CAIRN_LOG',
+    help: 'levels of the log, such as info,peers=trace (default: info)',
+  },
+} as const satisfies Record<string, Option>
+
+/** The one schema of cairn.toml, the environment and the flags. */
+export const configSchema = z.strictObject({
+  state: z.string().min(1).prefault(defaultState),
+  gateway: hostPort.prefault('127.0.0.1:9000'),
+  rpc: hostPort.prefault('localhost:8000'),
+  listen: z.array(address).min(1).prefault(['/ip4/0.0.0.0/tcp/9001']),
+  bootstrap: z.array(address).prefault([]),
+  mdns: z.boolean().prefault(true),
+  trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
+  signing_key: z.string().min(1).optional(),
+  log: logLevels.prefault('info'),
+})
+
+/** A configuration that has been checked, its defaults filled in. */
+export type Config = z.infer<typeof configSchema>
+
+/** Where a service manager puts the state, or else where the user's own programs do. */
+function defaultState(): string {
+  const given = process.env.STATE_DIRECTORY
+  if (given !== undefined && given !== '') return given
+  return join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'cairn')
+}
+
+function isMultiaddr(text: string): boolean {
+  try {
+    multiaddr(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function shown(value: unknown): string {
+  return JSON.stringify(value)
+}

@@ -1,0 +1,144 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Castore } from '../castore/castore.ts'
+import { recordCastore } from '../castore/stores/record-castore.ts'
+import { SegmentRecordStore } from '../castore/stores/segment-record-store.ts'
+import type { Log, LogOf } from '../foundation/log.ts'
+import { type Service, startAll, stopAll } from '../foundation/service.ts'
+import { systemClock } from '../foundation/system-clock.ts'
+import { systemRandom } from '../foundation/system-random.ts'
+import { Gateway } from '../gateway/gateway.ts'
+import { SecretKey } from '../nix/key.ts'
+import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import { SharePolicy } from '../pathinfo/share-policy.ts'
+import { Signer } from '../pathinfo/signer.ts'
+import { RecordPathInfoStore } from '../pathinfo/stores/record-path-info-store.ts'
+import { TrustPolicy } from '../pathinfo/trust-policy.ts'
+import { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
+import { Announcer } from '../peers/announcer.ts'
+import { ExchangeClient } from '../peers/exchange/exchange-client.ts'
+import { ExchangeServer } from '../peers/exchange/exchange-server.ts'
+import { Host } from '../peers/host.ts'
+import { loadIdentity } from '../peers/identity.ts'
+import { PathAsker } from '../peers/path-asker.ts'
+import { PeerSource } from '../peers/peer-source.ts'
+import { DhtRouter } from '../peers/routing/dht-router.ts'
+import { PeerLedger } from '../peers/standing/peer-ledger.ts'
+import { RpcServer } from '../rpc/rpc-server.ts'
+import { OwnerIntake } from '../substitution/owner-intake.ts'
+import { Substituter } from '../substitution/substituter.ts'
+import type { Config } from './config.ts'
+import { ConfigError } from './config-error.ts'
+import { DaemonView } from './daemon-view.ts'
+
+/** A node with all its parts, ready to be started. */
+export interface Node extends Service {
+  readonly gateway: Gateway
+  readonly rpc: RpcServer
+  readonly host: Host
+}
+
+/**
+ * Puts a node together: opens its store and wires its parts, nothing else. It meets nobody and
+ * listens nowhere before `start`.
+ */
+export async function createNode(components: { logOf: LogOf }, config: Config): Promise<Node> {
+  const { logOf } = components
+  const clock = systemClock
+  const signer = await loadSigner(config.signing_key)
+  const trustedKeys = [...config.trusted_keys, ...(signer === undefined ? [] : [signer.publicKey])]
+
+  // What is held.
+  const storage = await openStorage(config, logOf)
+  const { records, castore, pathInfos, uploads } = storage
+
+  // Who is believed, and what leaves the machine.
+  const trust = new TrustPolicy({}, { trustedKeys })
+  const share = new SharePolicy({ trust })
+  const intake = new OwnerIntake({ pathInfos, trust, share, signer })
+
+  // Who else there is.
+  const peers = await joinPeers({ ...storage, share, log: logOf('peers') }, config)
+
+  // Answers, from here or from elsewhere.
+  const sources = [peers.source]
+  const substitutionLog = logOf('substitution')
+  const answering = { castore, pathInfos, trust, clock, sources, log: substitutionLog }
+  const substituter = new Substituter(answering)
+  peers.host.onConnect(() => substituter.forgetMisses())
+
+  // The faces.
+  const gatewayLog = logOf('gateway')
+  const serving = { substituter, castore, intake, uploads, clock, log: gatewayLog }
+  const gateway = new Gateway(serving, config.gateway)
+  const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
+  const answers = { view, castore, pathInfos, intake, substituter, clock, log: logOf('rpc') }
+  const rpc = new RpcServer(answers, config.rpc)
+
+  // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
+  const services: Service[] = [
+    { name: 'store', start: async () => undefined, stop: () => records.close() },
+    ...peers.services,
+    rpc,
+    gateway,
+  ]
+  const start = (): Promise<void> => startAll(services)
+  const stop = (): Promise<void> => stopAll(services)
+  return { name: 'node', gateway, rpc, host: peers.host, start, stop }
+}
+
+async function openStorage(config: Config, logOf: LogOf) {
+  await mkdir(config.state, { recursive: true, mode: 0o755 })
+  const directory = join(config.state, 'store')
+  const records = await SegmentRecordStore.open({ directory, log: logOf('store') })
+  return {
+    records,
+    castore: recordCastore({ records }),
+    pathInfos: new RecordPathInfoStore({ records }),
+    uploads: new UploadedNarStore({ records }),
+  }
+}
+
+async function joinPeers(
+  components: { castore: Castore; pathInfos: PathInfoStore; share: SharePolicy; log: Log },
+  config: Config,
+) {
+  const { castore, pathInfos, share, log } = components
+  const clock = systemClock
+  const random = systemRandom
+  const ledger = new PeerLedger({ clock })
+  const identity = await loadIdentity(join(config.state, 'identity'))
+  const datastorePath = join(config.state, 'libp2p')
+  const isBanned = (peer: string): boolean => ledger.standing(peer) === 'banned'
+  const host = await Host.open({ clock, log, identity, datastorePath, isBanned }, config)
+
+  // Asking.
+  const router = new DhtRouter({ routing: host.contentRouting, self: host.id })
+  const client = new ExchangeClient({ network: host, ledger, clock, log })
+  const asker = new PathAsker({ client })
+  const fetching = { castore, client, ledger, clock, random, log }
+  const source = new PeerSource({ ...fetching, network: host, router, asker })
+  const stopAsking = async (): Promise<void> => {
+    asker.stop()
+    client.close()
+  }
+  const asking: Service = { name: 'asking', start: async () => undefined, stop: stopAsking }
+
+  // Answering and announcing.
+  const server = new ExchangeServer({ castore, pathInfos, share, log })
+  host.onChannel((peer, channel) => void server.serve(peer, channel))
+  const announcer = new Announcer({ router, pathInfos, share, clock, log })
+
+  return { host, ledger, source, services: [host, asking, announcer] }
+}
+
+async function loadSigner(path: string | undefined): Promise<Signer | undefined> {
+  if (path === undefined) return undefined
+  try {
+    return new Signer({ key: SecretKey.parse((await readFile(path, 'utf8')).trim()) })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const what = `the signing key in ${path} can not be used: ${why}`
+    throw new ConfigError([`${what}; \`cairn key generate\` makes one`], { cause })
+  }
+}

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises'
+import { parse, TomlError } from 'smol-toml'
+import { type Config, configSchema, OPTIONS } from './config.ts'
+import { ConfigError } from './config-error.ts'
+
+/** Values by their names in cairn.toml, not checked yet. */
+export type RawConfig = Readonly<Record<string, unknown>>
+
+/** Where a configuration comes from, the later counting more. */
+export interface ConfigSources {
+  /** cairn.toml, where there is one. */
+  readonly file?: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly flags: RawConfig
+}
+
+interface Layer {
+  readonly values: RawConfig
+  /** How a value of this layer is called when something is wrong with it. */
+  nameOf(key: string): string
+}
+
+/**
+ * Puts the configuration together and checks it.
+ * @throws ConfigError that names the line, the variable or the flag, and says what would be right
+ */
+export async function loadConfig(sources: ConfigSources): Promise<Config> {
+  const layers = [fromEnv(sources.env), fromFlags(sources.flags)]
+  if (sources.file !== undefined) layers.unshift(await fromFile(sources.file))
+  const merged: Record<string, unknown> = {}
+  const origins = new Map<string, Layer>()
+  for (const layer of layers) {
+    for (const [key, value] of Object.entries(layer.values)) {
+      merged[key] = value
+      origins.set(key, layer)
+    }
+  }
+  const result = configSchema.safeParse(merged)
+  if (result.success) return result.data
+  throw new ConfigError(
+    result.error.issues.flatMap((issue) => {
+      if (issue.code === 'unrecognized_keys') {
+        return issue.keys.map((key) => `${nameIn(origins, key)}: ${unknownKey(key)}`)
+      }
+      const key = String(issue.path[0])
+      return [`${nameIn(origins, key)} ${lowerFirst(issue.message)}`]
+    }),
+  )
+}
+
+async function fromFile(path: string): Promise<Layer> {
+  const text = await readFile(path, 'utf8').catch((cause) => {
+    throw new ConfigError([`${path} can not be read: ${cause.message}`], { cause })
+  })
+  try {
+    const values = parse(text) as RawConfig
+    return { values, nameOf: (key) => `${path}:${lineOf(text, key)}: ${key}` }
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause
+    const why = cause.message.split('\n')[0]
+    throw new ConfigError([`${path}:${cause.line}: ${why}`], { cause })
+  }
+}
+
+function fromEnv(env: ConfigSources['env']): Layer {
+  const values: Record<string, unknown> = {}
+  for (const [key, option] of Object.entries(OPTIONS)) {
+    const text = env[option.env]
+    if (text === undefined || text === '') continue
+    values[key] = fromText(key, text, 'repeatable' in option)
+  }
+  return { values, nameOf: (key) => optionOf(key)?.env ?? key }
+}
+
+function fromFlags(flags: RawConfig): Layer {
+  return { values: flags, nameOf: (key) => optionOf(key)?.flag.split(' ')[0] ?? key }
+}
+
+function fromText(key: string, text: string, isList: boolean): unknown {
+  if (isList) return text.split(/[\s,]+/).filter((it) => it !== '')
+  if (key !== 'mdns') return text
+  if (['1', 'true', 'yes', 'on'].includes(text)) return true
+  return ['0', 'false', 'no', 'off'].includes(text) ? false : text
+}
+
+function optionOf(key: string): { flag: string; env: string } | undefined {
+  return (OPTIONS as Record<string, { flag: string; env: string }>)[key]
+}
+
+function nameIn(origins: ReadonlyMap<string, Layer>, key: string): string {
+  return origins.get(key)?.nameOf(key) ?? key
+}
+
+function unknownKey(key: string): string {
+  const near = Object.keys(OPTIONS).find((known) => distance(known, key) <= 2)
+  return near === undefined
+    ? `there is no such key; the keys are ${Object.keys(OPTIONS).join(', ')}`
+    : `there is no such key; did you mean ${near}?`
+}
+
+function lineOf(text: string, key: string): number {
+  const at = text.split('\n').findIndex((line) => line.trimStart().startsWith(key))
+  return at < 0 ? 1 : at + 1
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
+}
+
+/** Levenshtein's distance: how many letters to change, add or drop. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1))
+    }
+    row = next
+  }
+  return row[b.length]!
+}

@@ -1,0 +1,30 @@
+import { CastoreError } from '../castore/castore-error.ts'
+import { decodeRoot, encodeRoot } from '../castore/model/directory-codec.ts'
+import type { Node } from '../castore/model/node.ts'
+import { badRequest } from './gateway-error.ts'
+
+/** Characters of the longest root in a URL: a symlink's target with all that is around it. */
+const ROOT_LENGTH_MAX = 6000
+
+/**
+ * The URL of a root's NAR, relative to the cache: `nar/snix-castore/<root>?narsize=<bytes>`, as
+ * snix's nar-bridge writes it. It is made from content alone, so it stays good for as long as
+ * clients remember it.
+ */
+export function narUrl(node: Node, narSize: number): string {
+  const root = Buffer.from(encodeRoot(node)).toString('base64url')
+  return `nar/snix-castore/${root}?narsize=${narSize}`
+}
+
+/** The root that such a URL names. @throws GatewayError 'bad-request' */
+export function rootOfUrl(segment: string): Node {
+  if (segment.length > ROOT_LENGTH_MAX || !/^[A-Za-z0-9_-]+$/.test(segment)) {
+    throw badRequest('a castore root in a URL is unpadded base64url')
+  }
+  try {
+    return decodeRoot(Buffer.from(segment, 'base64url'))
+  } catch (cause) {
+    if (!(cause instanceof CastoreError)) throw cause
+    throw badRequest(`no castore root: ${cause.message}`, cause)
+  }
+}

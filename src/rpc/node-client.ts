@@ -1,0 +1,175 @@
+import { credentials, type ServiceError, status } from '@grpc/grpc-js'
+import type { Call } from '../foundation/call.ts'
+import {
+  type DescribeRequest,
+  type DescribeResponse,
+  type FetchEvent,
+  NodeServiceClient,
+  type PeersResponse,
+  type StatusResponse,
+} from '../generated/cairn/node/v1/node.ts'
+import type { PathInfo } from '../pathinfo/path-info.ts'
+import { fromWireSigned } from '../pathinfo/path-info-codec.ts'
+import { fromWireEvent, fromWirePeer, fromWireStatus } from './node-messages.ts'
+import type { FetchReport, NodeStatus, PeerStatus } from './node-view.ts'
+
+/** What an import came to. */
+export interface Imported {
+  readonly storePath: string
+  /** Length of the NAR in bytes. */
+  readonly narSize: number
+  /** Whether other machines may have it. */
+  readonly shared: boolean
+}
+
+/** A node can not be reached, or answered that something went wrong. */
+export class NodeClientError extends Error {
+  /** Whether no node answered at all. */
+  readonly unreachable: boolean
+
+  constructor(message: string, unreachable: boolean, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'NodeClientError'
+    this.unreachable = unreachable
+  }
+}
+
+type Done<A> = (error: ServiceError | null, answer: A) => void
+
+type Unary<Q, A> = (request: Q, done: Done<A>) => { cancel(): void }
+
+/** A client of a running node's `cairn.node.v1` service. */
+export class NodeClient implements Disposable {
+  readonly #address: string
+  readonly #client: NodeServiceClient
+
+  constructor(_components: object, init: { address: string }) {
+    this.#address = init.address
+    this.#client = new NodeServiceClient(init.address, credentials.createInsecure())
+  }
+
+  async status(call: Call): Promise<NodeStatus> {
+    return fromWireStatus(
+      await this.#unary(
+        (request: object, done: Done<StatusResponse>) => this.#client.status(request, done),
+        {},
+        call,
+      ),
+    )
+  }
+
+  async peers(call: Call): Promise<PeerStatus[]> {
+    const { peers } = await this.#unary(
+      (request: object, done: Done<PeersResponse>) => this.#client.peers(request, done),
+      {},
+      call,
+    )
+    return peers.map(fromWirePeer)
+  }
+
+  /** What the node holds under a store path; undefined where it does not. */
+  async describe(storePath: string, call: Call): Promise<PathInfo | undefined> {
+    const { pathInfo } = await this.#unary(
+      (request: DescribeRequest, done: Done<DescribeResponse>) =>
+        this.#client.describe(request, done),
+      { storePath },
+      call,
+    )
+    return pathInfo === undefined ? undefined : fromWireSigned(pathInfo)
+  }
+
+  /** Adds signatures, as `name:base64`, to a path that the node holds. */
+  async addSignatures(
+    storePath: string,
+    signatures: { readonly nix: readonly string[]; readonly root: readonly string[] },
+    call: Call,
+  ): Promise<void> {
+    const request = {
+      storePath,
+      signatures: [...signatures.nix],
+      rootSignatures: [...signatures.root],
+    }
+    await this.#unary((request, done) => this.#client.addSignatures(request, done), request, call)
+  }
+
+  /** Sends a NAR, to be taken in under that name. */
+  async import(name: string, nar: AsyncIterable<Uint8Array>, call: Call): Promise<Imported> {
+    const { promise, resolve, reject } = Promise.withResolvers<Imported>()
+    const stream = this.#client.import((error, response) => {
+      if (error === null) resolve(response)
+      else reject(this.#translated(error))
+    })
+    const onAbort = (): void => stream.cancel()
+    call.signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      stream.write({ name, nar: new Uint8Array(0) })
+      for await (const bytes of nar) {
+        if (stream.write({ name: '', nar: bytes })) continue
+        await Promise.race([drained(stream), promise])
+      }
+      stream.end()
+      return await promise
+    } catch (error) {
+      stream.cancel()
+      promise.catch(() => undefined) // what went wrong first is told
+      throw error
+    } finally {
+      call.signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Has the node bring paths to itself; yields how it goes. */
+  async *fetch(
+    storePaths: readonly string[],
+    init: { closure: boolean },
+    call: Call,
+  ): AsyncGenerator<FetchReport> {
+    const stream = this.#client.fetch({ storePaths: [...storePaths], closure: init.closure })
+    const onAbort = (): void => stream.cancel()
+    call.signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      for await (const event of stream as AsyncIterable<FetchEvent>) yield fromWireEvent(event)
+    } catch (error) {
+      throw this.#translated(error as ServiceError)
+    } finally {
+      call.signal.removeEventListener('abort', onAbort)
+      stream.cancel()
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close()
+  }
+
+  async #unary<Q, A>(method: Unary<Q, A>, request: Q, call: Call): Promise<A> {
+    const { promise, resolve, reject } = Promise.withResolvers<A>()
+    const running = method(request, (error, answer) => {
+      if (error === null) resolve(answer)
+      else reject(this.#translated(error))
+    })
+    const onAbort = (): void => running.cancel()
+    call.signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await promise
+    } finally {
+      call.signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #translated(error: ServiceError): NodeClientError {
+    if (error.code === status.UNAVAILABLE) {
+      const what = `no cairn node answers at ${this.#address}; is \`cairn daemon\` running?`
+      return new NodeClientError(what, true, { cause: error })
+    }
+    return new NodeClientError(error.details || error.message, false, { cause: error })
+  }
+}
+
+function drained(stream: {
+  once(event: 'drain' | 'close', listener: () => void): unknown
+}): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('drain', resolve)
+    stream.once('close', resolve)
+  })
+}

@@ -1,0 +1,68 @@
+import type { FetchEvent, Peer, StatusResponse } from '../generated/cairn/node/v1/node.ts'
+import type { ClosureProgress, PathOutcome } from '../substitution/closure-fetch.ts'
+import type { FetchReport, NodeStatus, PeerStatus } from './node-view.ts'
+
+/** The message of a node's status. */
+export function toWireStatus(status: NodeStatus): StatusResponse {
+  const { chunks, signingKey, listening, trustedKeys, ...same } = status
+  return {
+    ...same,
+    listening: [...listening],
+    trustedKeys: [...trustedKeys],
+    blobsAndChunks: chunks,
+    signingKey: signingKey ?? '',
+  }
+}
+
+/** The status of a message. */
+export function fromWireStatus(message: StatusResponse): NodeStatus {
+  const { blobsAndChunks, signingKey, ...same } = message
+  return { ...same, chunks: blobsAndChunks, signingKey: signingKey === '' ? undefined : signingKey }
+}
+
+/** The message of a peer. */
+export function toWirePeer(peer: PeerStatus): Peer {
+  const { id, address, standing, bytesReceived, bytesSent, latencyMs, reason } = peer
+  const latency = Math.max(0, Math.round(latencyMs ?? 0))
+  const traffic = { bytesReceived, bytesSent, latencyMs: latency }
+  return { peerId: id, address, standing, ...traffic, reason: reason ?? '' }
+}
+
+/** The peer of a message. */
+export function fromWirePeer(message: Peer): PeerStatus {
+  const { peerId, latencyMs, reason, ...same } = message
+  return {
+    ...same,
+    id: peerId,
+    latencyMs: latencyMs === 0 ? undefined : latencyMs,
+    reason: reason === '' ? undefined : reason,
+  }
+}
+
+/** The message of how far a fetch has got, and of a path that came to its end. */
+export function toWireEvent(progress: ClosureProgress, outcome?: PathOutcome): FetchEvent {
+  if (outcome === undefined) return { ...progress, outcome: undefined }
+  const { storePath, held, error } = outcome
+  return {
+    ...progress,
+    outcome: {
+      storePath: storePath.toString(),
+      held,
+      error: error === undefined ? '' : words(error),
+    },
+  }
+}
+
+/** The report of a message. */
+export function fromWireEvent(message: FetchEvent): FetchReport {
+  const { outcome, ...progress } = message
+  if (outcome === undefined) return progress
+  const { storePath, held, error } = outcome
+  return { ...progress, outcome: { storePath, held, error: error === '' ? undefined : error } }
+}
+
+/** An error in words, with what is behind it. */
+function words(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}: ${words(error.cause)}`
+}

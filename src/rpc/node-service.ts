@@ -1,0 +1,147 @@
+import type {
+  handleUnaryCall,
+  ServerReadableStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+} from '@grpc/grpc-js'
+import type { Castore } from '../castore/castore.ts'
+import type { Call } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import type {
+  FetchEvent,
+  FetchRequest,
+  ImportRequest,
+  ImportResponse,
+  NodeServiceServer,
+} from '../generated/cairn/node/v1/node.ts'
+import { ingestNar } from '../nar/ingest-nar.ts'
+import { fixedStorePath } from '../nix/fixed-store-path.ts'
+import { renderNixHash } from '../nix/nix-hash.ts'
+import { parseSignature } from '../nix/signature.ts'
+import { StorePath } from '../nix/store-path.ts'
+import { toWireSigned } from '../pathinfo/path-info-codec.ts'
+import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import { ClosureFetch } from '../substitution/closure-fetch.ts'
+import type { OwnerIntake } from '../substitution/owner-intake.ts'
+import type { Substituter } from '../substitution/substituter.ts'
+import { toWireEvent, toWirePeer, toWireStatus } from './node-messages.ts'
+import type { NodeView } from './node-view.ts'
+import { notFound, toServiceError } from './rpc-error.ts'
+
+/** How often a fetch tells how it goes. */
+const PROGRESS_MS = 200
+
+/** What the service works with. */
+export interface NodeServiceComponents {
+  readonly view: NodeView
+  readonly castore: Castore
+  readonly pathInfos: PathInfoStore
+  readonly intake: OwnerIntake
+  readonly substituter: Substituter
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** `cairn.node.v1.NodeService`: what the command line asks of the node. */
+export function nodeService(components: NodeServiceComponents): NodeServiceServer {
+  const { view } = components
+  return {
+    import: (call, callback) => {
+      importNar(components, call).then((response) => callback(null, response), failing(callback))
+    },
+    fetch: (call) => {
+      fetchPaths(components, call).then(
+        () => call.end(),
+        (error) => call.destroy(toServiceError(error)),
+      )
+    },
+    status: unary(async () => toWireStatus(view.status())),
+    peers: unary(async () => ({ peers: view.peers().map(toWirePeer) })),
+    keys: unary(async () => {
+      const { trustedKeys, signingKey } = view.status()
+      return { trusted: [...trustedKeys], signing: signingKey ?? '' }
+    }),
+    describe: unary(async ({ storePath }, call) => {
+      const { hash } = StorePath.parse(storePath)
+      const pathInfo = await components.pathInfos.get(hash, call)
+      return { pathInfo: pathInfo === undefined ? undefined : toWireSigned(pathInfo) }
+    }),
+    addSignatures: unary(async ({ storePath, signatures, rootSignatures }, call) => {
+      const pathInfo = await components.pathInfos.get(StorePath.parse(storePath).hash, call)
+      if (pathInfo === undefined) throw notFound(`${storePath} is not held here`)
+      const more = [signatures.map(parseSignature), rootSignatures.map(parseSignature)] as const
+      await components.intake.take(pathInfo.withSignatures(...more), call)
+      return {}
+    }),
+  }
+}
+
+async function importNar(
+  { castore, intake, substituter, log }: NodeServiceComponents,
+  stream: ServerReadableStream<ImportRequest, ImportResponse>,
+): Promise<ImportResponse> {
+  const call = callOf(stream)
+  let name = ''
+  async function* nar(): AsyncGenerator<Uint8Array> {
+    for await (const message of stream as AsyncIterable<ImportRequest>) {
+      if (message.name !== '') name = message.name
+      if (message.nar.length > 0) yield message.nar
+    }
+  }
+  const { node, narSize, narSha256 } = await ingestNar(nar(), castore, call)
+  const storePath = fixedStorePath(narSha256, name)
+  const ca = `fixed:r:${renderNixHash({ algorithm: 'sha256', bytes: narSha256 })}`
+  const fields = { storePath, node, narSize, narSha256, ca, references: [] }
+  const { shared } = await intake.take(fields, call)
+  substituter.forgetMisses()
+  log.info('path imported', { storePath, narSize, shared })
+  return { storePath: storePath.toString(), narSize, shared }
+}
+
+async function fetchPaths(
+  { substituter, clock }: NodeServiceComponents,
+  stream: ServerWritableStream<FetchRequest, FetchEvent>,
+): Promise<void> {
+  const call = callOf(stream)
+  const { storePaths, closure } = stream.request
+  const fetch = new ClosureFetch({ substituter }, { closure })
+  const over = new AbortController()
+  const tell = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      stream.write(toWireEvent(fetch.progress))
+      await clock.sleep(PROGRESS_MS, over).catch(() => undefined) // the fetch is over
+    }
+  }
+  const telling = tell()
+  try {
+    const paths = storePaths.map((it) => StorePath.parse(it))
+    await fetch.run(paths, (outcome) => stream.write(toWireEvent(fetch.progress, outcome)), call)
+  } finally {
+    over.abort()
+    await telling
+  }
+}
+
+/** A handler that answers one message with one, its errors translated. */
+function unary<Q, A>(answer: (request: Q, call: Call) => Promise<A>): handleUnaryCall<Q, A> {
+  return (call: ServerUnaryCall<Q, A>, callback: sendUnaryData<A>) => {
+    answer(call.request, callOf(call)).then((it) => callback(null, it), failing(callback))
+  }
+}
+
+function failing(callback: (error: ReturnType<typeof toServiceError>) => void) {
+  return (error: unknown): void => callback(toServiceError(error))
+}
+
+function callOf(stream: {
+  on(event: 'cancelled', listener: () => void): unknown
+  readonly cancelled: boolean
+}): Call {
+  const abort = new AbortController()
+  const cancel = (): void => abort.abort(new Error('the client has cancelled'))
+  stream.on('cancelled', cancel)
+  if (stream.cancelled) cancel()
+  return { signal: abort.signal }
+}

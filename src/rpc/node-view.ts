@@ -1,0 +1,61 @@
+/** What a running node tells of itself. */
+export interface NodeStatus {
+  readonly version: string
+  readonly peerId: string
+  /** Multiaddresses that peers can dial. */
+  readonly listening: readonly string[]
+  readonly uptimeMs: number
+  readonly stateDirectory: string
+  /** URL of the gateway. */
+  readonly gateway: string
+  readonly peers: number
+  readonly storePaths: number
+  readonly chunks: number
+  readonly directories: number
+  /** Bytes of content in the store, each chunk counted once. */
+  readonly storedBytes: number
+  readonly residentBytes: number
+  /** Exchange bytes since the start. */
+  readonly bytesServed: number
+  readonly bytesFetched: number
+  readonly trustedKeys: readonly string[]
+  /** The public half of the node's own key, where it has one. */
+  readonly signingKey: string | undefined
+}
+
+/** A peer as the node sees it. */
+export interface PeerStatus {
+  readonly id: string
+  readonly address: string
+  readonly standing: string
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  readonly latencyMs: number | undefined
+  /** Why it is not welcome, where it is not. */
+  readonly reason: string | undefined
+}
+
+/** Where the service learns about the node; the daemon, which knows all parts, implements it. */
+export interface NodeView {
+  status(): NodeStatus
+  peers(): readonly PeerStatus[]
+}
+
+/** How far a fetch has got, and, where one has just come to its end, what became of a path. */
+export interface FetchReport {
+  readonly pathsTotal: number
+  readonly pathsDone: number
+  readonly filesTotal: number
+  readonly filesDone: number
+  readonly bytesTotal: number
+  readonly bytesDone: number
+  readonly bytesFetched: number
+  readonly peers: number
+  readonly outcome?: {
+    readonly storePath: string
+    /** It was here before. */
+    readonly held: boolean
+    /** Why it is not here now; undefined where it is. */
+    readonly error: string | undefined
+  }
+}

@@ -1,0 +1,142 @@
+import type { Call } from '../foundation/call.ts'
+import type { StorePath } from '../nix/store-path.ts'
+import type { PathInfo } from '../pathinfo/path-info.ts'
+import type { FetchProgress } from './fetch-progress.ts'
+import type { Substituter } from './substituter.ts'
+
+/** How many paths are brought here at once. */
+export const PATHS_AT_ONCE = 8
+
+/** What became of one path. */
+export interface PathOutcome {
+  readonly storePath: StorePath
+  /** It was here before. */
+  readonly held: boolean
+  /** Why it is not here now; undefined where it is. */
+  readonly error?: unknown
+}
+
+/** How far a closure has got, all its paths together. */
+export interface ClosureProgress {
+  readonly pathsTotal: number
+  readonly pathsDone: number
+  readonly filesTotal: number
+  readonly filesDone: number
+  readonly bytesTotal: number
+  readonly bytesDone: number
+  readonly bytesFetched: number
+  /** How many peers content came from. */
+  readonly peers: number
+}
+
+interface Sums {
+  filesTotal: number
+  filesDone: number
+  bytesTotal: number
+  bytesDone: number
+  bytesFetched: number
+}
+
+/** Brings store paths here, and what they refer to, several at once. */
+export class ClosureFetch {
+  readonly #substituter: Substituter
+  readonly #closure: boolean
+  readonly #met = new Map<string, StorePath>()
+  readonly #waiting: StorePath[] = []
+  readonly #running = new Set<FetchProgress>()
+  readonly #peers = new Set<string>()
+  readonly #finished: Sums = noSums()
+  #done = 0
+
+  constructor(components: { substituter: Substituter }, init: { closure: boolean }) {
+    this.#substituter = components.substituter
+    this.#closure = init.closure
+  }
+
+  /** Resolves when every path has come to its end; each is told to `onOutcome`. */
+  async run(
+    storePaths: readonly StorePath[],
+    onOutcome: (outcome: PathOutcome) => void,
+    call: Call,
+  ): Promise<void> {
+    for (const storePath of storePaths) this.#meet(storePath)
+    const workers = new Set<Promise<void>>()
+    while (this.#waiting.length > 0 || workers.size > 0) {
+      while (this.#waiting.length > 0 && workers.size < PATHS_AT_ONCE) {
+        const worker = this.#fetch(this.#waiting.shift()!, call).then((outcome) => {
+          workers.delete(worker)
+          this.#done++
+          onOutcome(outcome)
+        })
+        workers.add(worker)
+      }
+      await Promise.race(workers)
+      call.signal.throwIfAborted()
+    }
+  }
+
+  get progress(): ClosureProgress {
+    const sums = { ...this.#finished }
+    for (const progress of this.#running) {
+      add(sums, progress)
+      for (const peer of progress.peers) this.#peers.add(peer)
+    }
+    const paths = { pathsTotal: this.#met.size, pathsDone: this.#done }
+    return { ...paths, ...sums, peers: this.#peers.size }
+  }
+
+  #meet(storePath: StorePath): void {
+    if (this.#met.has(storePath.hashText)) return
+    this.#met.set(storePath.hashText, storePath)
+    this.#waiting.push(storePath)
+  }
+
+  async #fetch(storePath: StorePath, call: Call): Promise<PathOutcome> {
+    const { hash } = storePath
+    let fetching: FetchProgress | undefined
+    try {
+      const described = await this.#substituter.describe(hash, call)
+      if (described === undefined) return { storePath, held: false, error: nobodyHas(storePath) }
+      // What it refers to is known before its content is here, and can be on its way already.
+      this.#meetReferences(described)
+      const obtained = await this.#substituter.obtain(hash, call, (progress) => {
+        fetching = progress
+        this.#running.add(progress)
+      })
+      if (obtained === undefined) return { storePath, held: false, error: nobodyHas(storePath) }
+      this.#meetReferences(obtained)
+      return { storePath, held: fetching === undefined }
+    } catch (error) {
+      call.signal.throwIfAborted()
+      return { storePath, held: false, error }
+    } finally {
+      if (fetching !== undefined) this.#landed(fetching)
+    }
+  }
+
+  #landed(progress: FetchProgress): void {
+    this.#running.delete(progress)
+    add(this.#finished, progress)
+    for (const peer of progress.peers) this.#peers.add(peer)
+  }
+
+  #meetReferences(pathInfo: PathInfo): void {
+    if (this.#closure) for (const reference of pathInfo.references) this.#meet(reference)
+  }
+}
+
+function add(sums: Sums, more: Sums): void {
+  sums.filesTotal += more.filesTotal
+  sums.filesDone += more.filesDone
+  sums.bytesTotal += more.bytesTotal
+  sums.bytesDone += more.bytesDone
+  sums.bytesFetched += more.bytesFetched
+}
+
+function noSums(): Sums {
+  return { filesTotal: 0, filesDone: 0, bytesTotal: 0, bytesDone: 0, bytesFetched: 0 }
+}
+
+function nobodyHas(storePath: StorePath): Error {
+  return new Error(`nobody who is reached has ${storePath}, signed by a key that is trusted here`)
+}
