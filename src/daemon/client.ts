@@ -58,7 +58,8 @@ export function checkStorePath(text: string): void {
 
 /**
  * Signs a path that the node holds, both the Nix way and over its castore root. The secret key
- * stays in this process. @throws NixError, NodeClientError, Error where the node does not hold the path
+ * stays in this process.
+ * @throws NixError, NodeClientError, Error where the node does not hold the path
  */
 export async function signPath(
   node: NodeClient,
