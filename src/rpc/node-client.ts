@@ -45,7 +45,11 @@ export class NodeClient implements Disposable {
 
   constructor(_components: object, init: { address: string }) {
     this.#address = init.address
-    this.#client = new NodeServiceClient(init.address, credentials.createInsecure())
+    this.#client = new NodeServiceClient(init.address, credentials.createInsecure(), {
+      // It would ask a name server for settings that nobody publishes; on a network that has none,
+      // even a call to localhost waits 25 s for it.
+      'grpc.service_config_disable_resolution': 1,
+    })
   }
 
   async status(call: Call): Promise<NodeStatus> {
