@@ -18,10 +18,10 @@ export const REQUESTS_MAX = 256
 const BULK_REQUESTS_MAX = 2
 
 /** About how many bytes of chunks go into one frame, and are read at once. */
-const CHUNK_FRAME_BYTES = 512 * 1024
+const CHUNK_FRAME_BYTES = 1024 * 1024
 
 /** How many reads are under way ahead of the frame that is being sent. */
-const READS_AHEAD = 2
+const READS_AHEAD = 1
 
 /** About how many bytes of Directories go into one frame. */
 const DIRECTORY_FRAME_BYTES = 256 * 1024

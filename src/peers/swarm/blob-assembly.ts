@@ -2,12 +2,24 @@ import type { BlobStore, ChunkRef } from '../../castore/blob-store.ts'
 import type { Call } from '../../foundation/call.ts'
 import { type Digest, DigestBuilder } from '../../foundation/digest.ts'
 
-/** How many chunks are read back at once, where they came out of order. */
+/**
+ * How many bytes of chunks that came too early are kept in memory for one fetch: more than several
+ * holders have on their way at once, so that hardly anything is read back.
+ */
+export const EARLY_BYTES_MAX = 64 * 1024 * 1024
+
+/** How many chunks are read back at once, where there was no room to keep them. */
 const READ_CHUNKS_MAX = 8
+
+/** The room for early chunks that the assemblies of one fetch share. */
+export interface EarlyRoom {
+  bytes: number
+}
 
 /**
  * Puts one blob together of chunks that come in any order. The layout is a hint: the whole is
- * hashed, from memory where chunks come in order, else read back from the store.
+ * hashed as it comes. What comes early waits in memory for what is before it; where there is no
+ * room, it is read back from the store in the end.
  */
 export class BlobAssembly {
   readonly digest: Digest
@@ -15,14 +27,21 @@ export class BlobAssembly {
   readonly size: number
   readonly #builder = new DigestBuilder()
   readonly #here: boolean[]
+  readonly #early = new Map<number, Uint8Array>()
+  readonly #room: EarlyRoom
   #missing: number
   /** Up to where the chunks have been hashed. */
   #hashed = 0
 
-  constructor(digest: Digest, layout: readonly ChunkRef[]) {
+  constructor(
+    digest: Digest,
+    layout: readonly ChunkRef[],
+    room: EarlyRoom = { bytes: EARLY_BYTES_MAX },
+  ) {
     this.digest = digest
     this.layout = layout
     this.size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
+    this.#room = room
     this.#here = layout.map(() => false)
     this.#missing = layout.length
   }
@@ -37,9 +56,16 @@ export class BlobAssembly {
     if (this.#here[index] === true) return
     this.#here[index] = true
     this.#missing--
-    if (index !== this.#hashed || bytes === undefined) return
-    this.#builder.update(bytes)
-    this.#hashed++
+    if (bytes === undefined) return
+    if (index === this.#hashed) {
+      this.#hash(bytes)
+      for (let next = this.#takeEarly(); next !== undefined; next = this.#takeEarly()) {
+        this.#hash(next)
+      }
+    } else if (bytes.length <= this.#room.bytes) {
+      this.#room.bytes -= bytes.length
+      this.#early.set(index, bytes)
+    }
   }
 
   /**
@@ -48,17 +74,40 @@ export class BlobAssembly {
    */
   async finish(blobs: BlobStore, call: Call): Promise<void> {
     while (this.#hashed < this.layout.length) {
-      const window = this.layout.slice(this.#hashed, this.#hashed + READ_CHUNKS_MAX)
-      const contents = await blobs.readChunks(
-        window.map((chunk) => chunk.digest),
-        call,
-      )
-      for (const bytes of contents) {
-        if (bytes === undefined) throw new Error('a chunk that had arrived is not in the store')
-        this.#builder.update(bytes)
+      const end = Math.min(this.#hashed + READ_CHUNKS_MAX, this.layout.length)
+      const away: number[] = []
+      for (let i = this.#hashed; i < end; i++) if (!this.#early.has(i)) away.push(i)
+      const contents = await this.#readBack(away, blobs, call)
+      while (this.#hashed < end) {
+        this.#hash(this.#takeEarly() ?? contents.shift()!)
       }
-      this.#hashed += window.length
     }
     await blobs.assemble(this.digest, this.layout, call, this.#builder.finish())
+  }
+
+  async #readBack(indices: number[], blobs: BlobStore, call: Call): Promise<Uint8Array[]> {
+    if (indices.length === 0) return []
+    const contents = await blobs.readChunks(
+      indices.map((index) => this.layout[index]!.digest),
+      call,
+    )
+    return contents.map((bytes) => {
+      if (bytes === undefined) throw new Error('a chunk that had arrived is not in the store')
+      return bytes
+    })
+  }
+
+  #hash(bytes: Uint8Array): void {
+    this.#builder.update(bytes)
+    this.#hashed++
+  }
+
+  /** The next chunk to be hashed, if it is kept. */
+  #takeEarly(): Uint8Array | undefined {
+    const bytes = this.#early.get(this.#hashed)
+    if (bytes === undefined) return undefined
+    this.#early.delete(this.#hashed)
+    this.#room.bytes += bytes.length
+    return bytes
   }
 }

@@ -6,7 +6,7 @@ import type { FetchProgress } from '../../substitution/fetch-progress.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { WANTS_MAX } from '../exchange/want.ts'
 import { PeerError, peerError } from '../peer-error.ts'
-import { BlobAssembly } from './blob-assembly.ts'
+import { BlobAssembly, EARLY_BYTES_MAX } from './blob-assembly.ts'
 import { ChunkQueue, SECOND_ASK_MS, type WantedChunk } from './chunk-queue.ts'
 import type {
   ContentFetchComponents,
@@ -19,10 +19,19 @@ import type { HolderSet } from './holder-set.ts'
 const LANES_PER_HOLDER = 2
 
 /** How much one request asks for. */
-const PORTION = { bytesMax: 2 * 1024 * 1024, chunksMax: WANTS_MAX }
+const PORTION = { bytesMax: 4 * 1024 * 1024, chunksMax: WANTS_MAX }
+
+/** With so many bytes, what has arrived is stored; sooner where the request ends. */
+const PUT_BYTES = 2 * 1024 * 1024
 
 /** How many chunks are looked up in the local store at once. */
 const LOOKUP_CHUNKS = 1024
+
+/** Chunks that have arrived, and are to be stored. */
+interface Arrivals {
+  readonly chunks: { readonly chunk: WantedChunk; readonly bytes: Uint8Array }[]
+  bytes: number
+}
 
 interface Use {
   readonly assembly: BlobAssembly
@@ -40,6 +49,7 @@ export class ChunkFetch {
   readonly #sources = new Map<string, SourcedLayout>()
   readonly #falsehoods: SourcedLayout[] = []
   readonly #out = new Set<string>()
+  readonly #earlyRoom = { bytes: EARLY_BYTES_MAX }
   readonly #over = new AbortController()
   #lanes = 0
   #finishing = 0
@@ -83,7 +93,7 @@ export class ChunkFetch {
     } else if (layout.length === 1) {
       this.#singles.set(blob.digest.hex, blob)
     } else {
-      const assembly = new BlobAssembly(blob.digest, layout)
+      const assembly = new BlobAssembly(blob.digest, layout, this.#earlyRoom)
       this.#sources.set(blob.digest.hex, sourced)
       for (const [index, chunk] of layout.entries()) {
         const uses = this.#uses.get(chunk.digest.hex)
@@ -148,57 +158,73 @@ export class ChunkFetch {
   async #askFor(peer: string, chunks: readonly WantedChunk[], call: Call): Promise<void> {
     const want = { type: 'chunks', digests: chunks.map((chunk) => chunk.digest) } as const
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0)
-    const onAnswer = (answer: AnswerItem): void | Promise<void> => {
-      if (answer.type === 'absent') {
-        for (const index of answer.indices) {
-          this.#queue.lacks(peer, this.#named(peer, chunks, index))
-        }
-        return
-      }
-      if (answer.type === 'chunks') return this.#takeChunks(peer, chunks, answer.chunks, call)
-      const what = `${answer.type} instead of chunks`
+    const arrivals: Arrivals = { chunks: [], bytes: 0 }
+    const unanswered = new Set(chunks.keys())
+    const named = (index: number): WantedChunk => {
+      if (unanswered.delete(index)) return chunks[index]!
+      const what = `an answer about item ${index} of ${chunks.length}, or one too many`
       throw peerError({ code: 'protocol-broken', peer, what })
     }
-    await this.#components.client.ask(peer, { want, bytes, onAnswer }, call)
+    const onAnswer = (answer: AnswerItem): void | Promise<void> => {
+      if (answer.type === 'absent') {
+        for (const index of answer.indices) this.#queue.lacks(peer, named(index))
+        return
+      }
+      if (answer.type !== 'chunks') {
+        const what = `${answer.type} instead of chunks`
+        throw peerError({ code: 'protocol-broken', peer, what })
+      }
+      for (const { index, data } of answer.chunks) {
+        this.#arrive(peer, named(index), data, arrivals)
+      }
+      if (arrivals.bytes >= PUT_BYTES) return this.#store(peer, arrivals, call)
+    }
+    try {
+      await this.#components.client.ask(peer, { want, bytes, onAnswer }, call)
+      for (const index of unanswered) this.#queue.lacks(peer, chunks[index]!)
+    } finally {
+      if (!call.signal.aborted) await this.#storeLast(peer, arrivals, call)
+    }
   }
 
-  async #takeChunks(
-    peer: string,
-    asked: readonly WantedChunk[],
-    sent: readonly { readonly index: number; readonly data: Uint8Array }[],
-    call: Call,
-  ): Promise<void> {
-    const arrived: { chunk: WantedChunk; digest: WantedChunk['digest']; bytes: Uint8Array }[] = []
-    for (const { index, data } of sent) {
-      const chunk = this.#named(peer, asked, index)
-      if (data.length !== chunk.size) throw corrupt(peer, chunk)
-      this.#progress.bytesFetched += data.length
-      if (this.#queue.isAsked(chunk.digest)) {
-        arrived.push({ chunk, digest: chunk.digest, bytes: data })
-      }
-    }
+  #arrive(peer: string, chunk: WantedChunk, bytes: Uint8Array, arrivals: Arrivals): void {
+    if (bytes.length !== chunk.size) throw corrupt(peer, chunk.digest.hex)
+    this.#progress.bytesFetched += bytes.length
     this.#progress.peers.add(peer)
+    if (!this.#queue.isAsked(chunk.digest)) return // another was faster
+    arrivals.chunks.push({ chunk, bytes })
+    arrivals.bytes += bytes.length
+  }
+
+  /** Stores the rest; the request is over, so that what is wrong with it is told here. */
+  async #storeLast(peer: string, arrivals: Arrivals, call: Call): Promise<void> {
     try {
-      await this.#components.castore.blobs.putChunks(arrived, call)
+      await this.#store(peer, arrivals, call)
+    } catch (error) {
+      this.#components.client.reportError(peer, error)
+      throw error
+    }
+  }
+
+  /** Stores what has arrived so far, which checks it. */
+  async #store(peer: string, arrivals: Arrivals, call: Call): Promise<void> {
+    const chunks = arrivals.chunks.splice(0)
+    arrivals.bytes = 0
+    const given = chunks.map(({ chunk, bytes }) => ({ digest: chunk.digest, bytes }))
+    try {
+      await this.#components.castore.blobs.putChunks(given, call)
     } catch (error) {
       if (error instanceof CastoreError && error.fault.code === 'digest-mismatch') {
-        throw peerError({ code: 'content-corrupt', peer, digest: error.fault.digest }, error)
+        throw corrupt(peer, error.fault.digest, error)
       }
       this.#fail(error)
       throw error
     }
-    for (const { chunk, bytes } of arrived) {
+    for (const { chunk, bytes } of chunks) {
       if (!this.#queue.settle(chunk.digest)) continue
       for (const assembly of this.#arrived(chunk, bytes)) await this.#finish(assembly, call)
     }
     this.#change()
-  }
-
-  #named(peer: string, asked: readonly WantedChunk[], index: number): WantedChunk {
-    const chunk = asked[index]
-    if (chunk !== undefined) return chunk
-    const what = `an answer to item ${index} of ${asked.length}`
-    throw peerError({ code: 'protocol-broken', peer, what })
   }
 
   /** Notes that a chunk is in the store; returns the blobs that are whole with it. */
@@ -274,6 +300,6 @@ export class ChunkFetch {
   }
 }
 
-function corrupt(peer: string, chunk: WantedChunk): PeerError {
-  return peerError({ code: 'content-corrupt', peer, digest: chunk.digest.hex })
+function corrupt(peer: string, digest: string, cause?: unknown): PeerError {
+  return peerError({ code: 'content-corrupt', peer, digest }, cause)
 }
