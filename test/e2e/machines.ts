@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { onTestFinished } from 'vitest'
 import {
   type DaemonInit,
   type DaemonProcess,
@@ -35,12 +36,14 @@ export interface Machine {
   readonly directory: string
   /** Runs a program of Nix on the machine, and gives what it wrote. @throws with its stderr */
   nix(program: string, ...args: readonly string[]): Promise<string>
+  /** Runs any program on the machine; never throws. */
+  exec(...argv: readonly string[]): Promise<Outcome>
   /** Runs `cairn` on the machine, with the node's address; never throws. */
   cairn(...args: readonly string[]): Promise<Outcome>
 }
 
-/** Machines that see each other. */
-export interface Machines extends AsyncDisposable {
+/** Machines that see each other; they go when the test is over, also when it runs out of time. */
+export interface Machines {
   /** Starts one more, with nothing configured but these flags. */
   start(args: readonly string[], init?: DaemonInit): Promise<Machine>
 }
@@ -51,6 +54,7 @@ export interface Machines extends AsyncDisposable {
  */
 export async function machines(count: number): Promise<Machines> {
   const stack = new AsyncDisposableStack()
+  onTestFinished(() => stack.disposeAsync())
   const { path } = stack.use(await temporaryDirectory())
   const isolated = namespacesMissing() === undefined
   const places: (LanNode | undefined)[] = isolated
@@ -66,7 +70,6 @@ export async function machines(count: number): Promise<Machines> {
       const node = stack.use(await startDaemon({ ...where, ...init, args }))
       return machineOf(node, place, directory)
     },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
 }
 
@@ -92,6 +95,7 @@ function machineOf(node: DaemonProcess, place: LanNode | undefined, directory: s
       if (code === 0) return stdout
       throw new Error(`${program} ${args.join(' ')} failed: ${stderr}\nnode's log:\n${node.log()}`)
     },
+    exec: (...argv) => on(process.env, argv),
     cairn: (...args) =>
       on({ ...withoutOptions(process.env), CAIRN_RPC: node.rpc }, [
         process.execPath,
@@ -99,4 +103,9 @@ function machineOf(node: DaemonProcess, place: LanNode | undefined, directory: s
         ...args,
       ]),
   }
+}
+
+/** Where a cache has the narinfo of a store path. */
+export function narInfoUrl(cache: string, storePath: string): string {
+  return `${cache}/${basename(storePath).slice(0, 32)}.narinfo`
 }
