@@ -1,4 +1,10 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type IncomingMessage, request as put } from 'node:http'
 import { basename, resolve } from 'node:path'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import type { Call } from '../foundation/call.ts'
 import { dumpPath } from '../nar/dump-path.ts'
 import { nixFingerprint } from '../nix/fingerprint.ts'
@@ -10,6 +16,9 @@ import { type Imported, NodeClient } from '../rpc/node-client.ts'
 
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
 export type { FetchReport, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
+
+/** How much of a NAR is read ahead of the connection that it is sent by, in bytes. */
+const UPLOAD_BYTES = 1024 * 1024
 
 /** Connects to the node at `HOST:PORT`; the first call finds out whether it is there. */
 export function connectNode(address: string): NodeClient {
@@ -29,15 +38,40 @@ export async function importPath(
 ): Promise<Imported> {
   const name = init.name ?? basename(resolve(path))
   StorePath.of(new Uint8Array(20), name) // a bad name is better told before than after
+  const { gateway } = await node.status(call)
+  const hash = createHash('sha256')
   let bytes = 0
-  async function* counted(): AsyncGenerator<Uint8Array> {
+  async function* nar(): AsyncGenerator<Uint8Array> {
     for await (const piece of dumpPath(path, call)) {
       bytes += piece.length
+      hash.update(piece)
       init.onBytes?.(bytes)
       yield piece
     }
   }
-  return await node.import(name, counted(), call)
+  await uploadNar(gateway, nar(), call)
+  return await node.import(name, hash.digest(), call)
+}
+
+/** Puts a NAR to the gateway, which is where nodes take large things in. */
+async function uploadNar(
+  gateway: string,
+  nar: AsyncGenerator<Uint8Array>,
+  call: Call,
+): Promise<void> {
+  const request = put(`${gateway}/nar/import.nar`, { method: 'PUT', signal: call.signal })
+  const answered = once(request, 'response') as Promise<[IncomingMessage]>
+  answered.catch(() => undefined) // it may fail while the NAR is still being read
+  const source = Readable.from(nar, { objectMode: false, highWaterMark: UPLOAD_BYTES })
+  await pipeline(source, request).catch(async (error) => {
+    // A node that refuses answers before it has read everything: its words are the better ones.
+    if ('fault' in error) throw error
+    await answered
+  })
+  const [response] = await answered
+  const words = await text(response)
+  if (response.statusCode === 204) return
+  throw new Error(`the node refused the NAR with status ${response.statusCode}: ${words.trim()}`)
 }
 
 /** Makes a key pair of that name, such as `myhost-1`. */

@@ -30,6 +30,7 @@ import { Substituter } from '../substitution/substituter.ts'
 import type { Config } from './config.ts'
 import { ConfigError } from './config-error.ts'
 import { DaemonView } from './daemon-view.ts'
+import { YoungCollector } from './young-collector.ts'
 
 /** A node with all its parts, ready to be started. */
 export interface Node extends Service {
@@ -72,11 +73,12 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const serving = { substituter, castore, intake, uploads, clock, log: gatewayLog }
   const gateway = new Gateway(serving, config.gateway)
   const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
-  const answers = { view, castore, pathInfos, intake, substituter, clock, log: logOf('rpc') }
+  const answers = { view, pathInfos, uploads, intake, substituter, clock, log: logOf('rpc') }
   const rpc = new RpcServer(answers, config.rpc)
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
   const services: Service[] = [
+    new YoungCollector(),
     { name: 'store', start: async () => undefined, stop: () => records.close() },
     ...peers.services,
     rpc,

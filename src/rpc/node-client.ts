@@ -4,6 +4,8 @@ import {
   type DescribeRequest,
   type DescribeResponse,
   type FetchEvent,
+  type ImportRequest,
+  type ImportResponse,
   NodeServiceClient,
   type PeersResponse,
   type StatusResponse,
@@ -12,6 +14,7 @@ import type { PathInfo } from '../pathinfo/path-info.ts'
 import { fromWireSigned } from '../pathinfo/path-info-codec.ts'
 import { fromWireEvent, fromWirePeer, fromWireStatus } from './node-messages.ts'
 import type { FetchReport, NodeStatus, PeerStatus } from './node-view.ts'
+import { RPC_OPTIONS } from './rpc-options.ts'
 
 /** What an import came to. */
 export interface Imported {
@@ -46,6 +49,7 @@ export class NodeClient implements Disposable {
   constructor(_components: object, init: { address: string }) {
     this.#address = init.address
     this.#client = new NodeServiceClient(init.address, credentials.createInsecure(), {
+      ...RPC_OPTIONS,
       // It would ask a name server for settings that nobody publishes; on a network that has none,
       // even a call to localhost waits 25 s for it.
       'grpc.service_config_disable_resolution': 1,
@@ -96,30 +100,13 @@ export class NodeClient implements Disposable {
     await this.#unary((request, done) => this.#client.addSignatures(request, done), request, call)
   }
 
-  /** Sends a NAR, to be taken in under that name. */
-  async import(name: string, nar: AsyncIterable<Uint8Array>, call: Call): Promise<Imported> {
-    const { promise, resolve, reject } = Promise.withResolvers<Imported>()
-    const stream = this.#client.import((error, response) => {
-      if (error === null) resolve(response)
-      else reject(this.#translated(error))
-    })
-    const onAbort = (): void => stream.cancel()
-    call.signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      stream.write({ name, nar: new Uint8Array(0) })
-      for await (const bytes of nar) {
-        if (stream.write({ name: '', nar: bytes })) continue
-        await Promise.race([drained(stream), promise])
-      }
-      stream.end()
-      return await promise
-    } catch (error) {
-      stream.cancel()
-      promise.catch(() => undefined) // what went wrong first is told
-      throw error
-    } finally {
-      call.signal.removeEventListener('abort', onAbort)
-    }
+  /** Makes a store path of a NAR that was uploaded to the gateway. */
+  async import(name: string, narSha256: Uint8Array, call: Call): Promise<Imported> {
+    return await this.#unary(
+      (request: ImportRequest, done: Done<ImportResponse>) => this.#client.import(request, done),
+      { name, narSha256 },
+      call,
+    )
   }
 
   /** Has the node bring paths to itself; yields how it goes. */
@@ -167,13 +154,4 @@ export class NodeClient implements Disposable {
     }
     return new NodeClientError(error.details || error.message, false, { cause: error })
   }
-}
-
-function drained(stream: {
-  once(event: 'drain' | 'close', listener: () => void): unknown
-}): Promise<void> {
-  return new Promise((resolve) => {
-    stream.once('drain', resolve)
-    stream.once('close', resolve)
-  })
 }

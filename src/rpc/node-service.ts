@@ -1,11 +1,9 @@
 import type {
   handleUnaryCall,
-  ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
   sendUnaryData,
 } from '@grpc/grpc-js'
-import type { Castore } from '../castore/castore.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -16,13 +14,13 @@ import type {
   ImportResponse,
   NodeServiceServer,
 } from '../generated/cairn/node/v1/node.ts'
-import { ingestNar } from '../nar/ingest-nar.ts'
 import { fixedStorePath } from '../nix/fixed-store-path.ts'
 import { renderNixHash } from '../nix/nix-hash.ts'
 import { parseSignature } from '../nix/signature.ts'
 import { StorePath } from '../nix/store-path.ts'
 import { toWireSigned } from '../pathinfo/path-info-codec.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import { ClosureFetch } from '../substitution/closure-fetch.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
 import type { Substituter } from '../substitution/substituter.ts'
@@ -36,8 +34,8 @@ const PROGRESS_MS = 200
 /** What the service works with. */
 export interface NodeServiceComponents {
   readonly view: NodeView
-  readonly castore: Castore
   readonly pathInfos: PathInfoStore
+  readonly uploads: UploadedNarStore
   readonly intake: OwnerIntake
   readonly substituter: Substituter
   readonly clock: Clock
@@ -48,9 +46,7 @@ export interface NodeServiceComponents {
 export function nodeService(components: NodeServiceComponents): NodeServiceServer {
   const { view } = components
   return {
-    import: (call, callback) => {
-      importNar(components, call).then((response) => callback(null, response), failing(callback))
-    },
+    import: unary((request, call) => importNar(components, request, call)),
     fetch: (call) => {
       fetchPaths(components, call).then(
         () => call.end(),
@@ -79,18 +75,14 @@ export function nodeService(components: NodeServiceComponents): NodeServiceServe
 }
 
 async function importNar(
-  { castore, intake, substituter, log }: NodeServiceComponents,
-  stream: ServerReadableStream<ImportRequest, ImportResponse>,
+  { uploads, intake, substituter, log }: NodeServiceComponents,
+  request: ImportRequest,
+  call: Call,
 ): Promise<ImportResponse> {
-  const call = callOf(stream)
-  let name = ''
-  async function* nar(): AsyncGenerator<Uint8Array> {
-    for await (const message of stream as AsyncIterable<ImportRequest>) {
-      if (message.name !== '') name = message.name
-      if (message.nar.length > 0) yield message.nar
-    }
-  }
-  const { node, narSize, narSha256 } = await ingestNar(nar(), castore, call)
+  const { name, narSha256 } = request
+  const uploaded = await uploads.get(narSha256, call)
+  if (uploaded === undefined) throw notFound('no NAR with that hash has been uploaded')
+  const { node, narSize } = uploaded
   const storePath = fixedStorePath(narSha256, name)
   const ca = `fixed:r:${renderNixHash({ algorithm: 'sha256', bytes: narSha256 })}`
   const fields = { storePath, node, narSize, narSha256, ca, references: [] }

@@ -4,12 +4,10 @@ import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import { NodeServiceService } from '../generated/cairn/node/v1/node.ts'
 import { type NodeServiceComponents, nodeService } from './node-service.ts'
+import { RPC_OPTIONS } from './rpc-options.ts'
 
 /** How long a stopping server lets calls finish that are under way. */
 export const DRAIN_MS = 5_000
-
-/** The longest message that is taken, in bytes. */
-export const MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 
 /** Where the server listens; `localhost` means both address families. */
 export interface RpcInit {
@@ -23,7 +21,7 @@ export class RpcServer implements Service {
   readonly #clock: Clock
   readonly #log: Log
   readonly #init: RpcInit
-  readonly #server = new Server({ 'grpc.max_receive_message_length': MESSAGE_BYTES_MAX })
+  readonly #server = new Server(RPC_OPTIONS)
   #port: number
 
   constructor(components: NodeServiceComponents, init: RpcInit) {

@@ -1,4 +1,3 @@
-import { concatBytes } from '../../foundation/bytes.ts'
 import { GearHash, type Mask } from './gear-hash.ts'
 
 /** Length of the shortest chunk that is not the last of its blob, in bytes. */
@@ -23,6 +22,11 @@ export interface ChunkerInit {
   readonly bytesAvg?: number
   /** Bytes, {@link CHUNK_BYTES_MAX} by default, for the same reason. */
   readonly bytesMax?: number
+  /**
+   * Where chunks are put together that come in several pieces: a buffer of at least so many bytes.
+   * Fresh memory by default.
+   */
+  readonly allocate?: (bytes: number) => Uint8Array
 }
 
 /**
@@ -39,6 +43,7 @@ export class Chunker {
   readonly #center: number
   readonly #unlikely: Mask
   readonly #likely: Mask
+  readonly #allocate: (bytes: number) => Uint8Array
 
   readonly #hash = new GearHash()
   #held: Uint8Array[] = []
@@ -57,6 +62,7 @@ export class Chunker {
     this.#unlikely = maskOf(bits + 1)
     this.#likely = maskOf(bits - 1)
     this.#seen = even(this.#bytesMin)
+    this.#allocate = init.allocate ?? ((bytes) => Buffer.allocUnsafeSlow(bytes))
   }
 
   /** Takes the next bytes of the blob; says the chunks that are whole by now. */
@@ -111,15 +117,28 @@ export class Chunker {
 
   #take(bytes: Uint8Array, from: number, to: number): Uint8Array {
     const rest = bytes.subarray(from, to)
-    const chunk = this.#heldBytes === 0 ? rest : concatBytes([...this.#held, rest])
+    const chunk = this.#joined([...this.#held, rest])
     this.#begin([], 0)
     return chunk
   }
 
   #takeHeldButLast(): Uint8Array {
     const last = this.#held.pop()!
-    const chunk = concatBytes([...this.#held, last.subarray(0, -1)])
+    const chunk = this.#joined([...this.#held, last.subarray(0, -1)])
     this.#begin([last.subarray(-1)], 1)
+    return chunk
+  }
+
+  #joined(pieces: readonly Uint8Array[]): Uint8Array {
+    const parts = pieces.filter((piece) => piece.length > 0)
+    if (parts.length === 1) return parts[0]!
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
+    const chunk = this.#allocate(bytes).subarray(0, bytes)
+    let at = 0
+    for (const part of parts) {
+      chunk.set(part, at)
+      at += part.length
+    }
     return chunk
   }
 

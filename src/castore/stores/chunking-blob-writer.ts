@@ -2,6 +2,7 @@ import type { Call } from '../../foundation/call.ts'
 import { Digest, DigestBuilder } from '../../foundation/digest.ts'
 import { encodeBlobLayout } from '../blob-layout-codec.ts'
 import type { BlobWriter, ChunkRef } from '../blob-store.ts'
+import type { ChunkBuffers } from '../chunking/chunk-buffers.ts'
 import { Chunker } from '../chunking/fast-cdc.ts'
 import type { RecordStore } from '../record-store.ts'
 
@@ -11,14 +12,17 @@ const WRITING_BYTES_MAX = 4 * 1024 * 1024
 /** Cuts one blob into chunks, stores them as they come, and hashes the whole beside. */
 export class ChunkingBlobWriter implements BlobWriter {
   readonly #records: RecordStore
-  readonly #chunker = new Chunker()
+  readonly #buffers: ChunkBuffers
+  readonly #chunker: Chunker
   readonly #builder = new DigestBuilder()
   readonly #layout: ChunkRef[] = []
   readonly #writing: { readonly bytes: number; readonly stored: Promise<void> }[] = []
   #writingBytes = 0
 
-  constructor(records: RecordStore) {
-    this.#records = records
+  constructor(components: { records: RecordStore; buffers: ChunkBuffers }) {
+    this.#records = components.records
+    this.#buffers = components.buffers
+    this.#chunker = new Chunker({ allocate: () => this.#buffers.take() })
   }
 
   async write(bytes: Uint8Array, call: Call): Promise<void> {
@@ -46,15 +50,20 @@ export class ChunkingBlobWriter implements BlobWriter {
       this.#layout.push({ digest: record.digest, size: record.bytes.length })
       bytes += record.bytes.length
     }
-    const stored = this.#records.put(
-      'chunk',
-      records.map((record) => ({ key: record.digest.bytes, bytes: record.bytes })),
-      call,
-    )
+    const stored = this.#put(records, call)
     stored.catch(() => undefined) // thrown where it is awaited
     this.#writing.push({ bytes, stored })
     this.#writingBytes += bytes
     await this.#settle(WRITING_BYTES_MAX)
+  }
+
+  async #put(
+    chunks: readonly { readonly digest: Digest; readonly bytes: Uint8Array }[],
+    call: Call,
+  ): Promise<void> {
+    const records = chunks.map(({ digest, bytes }) => ({ key: digest.bytes, bytes }))
+    await this.#records.put('chunk', records, call)
+    for (const { bytes } of chunks) this.#buffers.giveBack(bytes)
   }
 
   /** Waits until at most so many bytes are on their way. */

@@ -3,6 +3,7 @@ import { Digest, DigestBuilder } from '../../foundation/digest.ts'
 import { decodeBlobLayout, encodeBlobLayout } from '../blob-layout-codec.ts'
 import type { BlobReader, BlobStore, BlobWriter, ChunkRef } from '../blob-store.ts'
 import { CastoreError } from '../castore-error.ts'
+import { ChunkBuffers } from '../chunking/chunk-buffers.ts'
 import type { RecordStore } from '../record-store.ts'
 import { ChunkedBlobReader } from './chunked-blob-reader.ts'
 import { ChunkingBlobWriter } from './chunking-blob-writer.ts'
@@ -16,6 +17,7 @@ export const EMPTY_BLOB = Digest.ofContent(new Uint8Array(0))
  */
 export class RecordBlobStore implements BlobStore {
   readonly #records: RecordStore
+  readonly #buffers = new ChunkBuffers()
 
   constructor(components: { records: RecordStore }) {
     this.#records = components.records
@@ -56,7 +58,7 @@ export class RecordBlobStore implements BlobStore {
   }
 
   create(): BlobWriter {
-    return new ChunkingBlobWriter(this.#records)
+    return new ChunkingBlobWriter({ records: this.#records, buffers: this.#buffers })
   }
 
   async putSmall(contents: readonly Uint8Array[], call: Call): Promise<Digest[]> {

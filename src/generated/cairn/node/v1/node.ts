@@ -10,8 +10,6 @@ import {
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
-  type ClientWritableStream,
-  type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -27,7 +25,7 @@ export const protobufFileName = "cairn/node/v1/node.proto";
 
 export interface ImportRequest {
   name: string;
-  nar: Uint8Array;
+  narSha256: Uint8Array;
 }
 
 export interface ImportResponse {
@@ -124,7 +122,7 @@ export interface AddSignaturesResponse {
 }
 
 function createBaseImportRequest(): ImportRequest {
-  return { name: "", nar: new Uint8Array(0) };
+  return { name: "", narSha256: new Uint8Array(0) };
 }
 
 export const ImportRequest: MessageFns<ImportRequest> = {
@@ -132,8 +130,8 @@ export const ImportRequest: MessageFns<ImportRequest> = {
     if (message.name !== "") {
       writer.uint32(10).string(message.name);
     }
-    if (message.nar.length !== 0) {
-      writer.uint32(18).bytes(message.nar);
+    if (message.narSha256.length !== 0) {
+      writer.uint32(18).bytes(message.narSha256);
     }
     return writer;
   },
@@ -164,7 +162,7 @@ export const ImportRequest: MessageFns<ImportRequest> = {
               break;
             }
 
-            message.nar = reader.bytes();
+            message.narSha256 = reader.bytes();
             continue;
           }
         }
@@ -1264,7 +1262,7 @@ export type NodeServiceService = typeof NodeServiceService;
 export const NodeServiceService = {
   import: {
     path: "/cairn.node.v1.NodeService/Import" as const,
-    requestStream: true as const,
+    requestStream: false as const,
     responseStream: false as const,
     requestSerialize: (value: ImportRequest): Buffer => Buffer.from(ImportRequest.encode(value).finish()),
     requestDeserialize: (value: Buffer): ImportRequest => ImportRequest.decode(value),
@@ -1329,7 +1327,7 @@ export const NodeServiceService = {
 } as const;
 
 export interface NodeServiceServer extends UntypedServiceImplementation {
-  import: handleClientStreamingCall<ImportRequest, ImportResponse>;
+  import: handleUnaryCall<ImportRequest, ImportResponse>;
   fetch: handleServerStreamingCall<FetchRequest, FetchEvent>;
   status: handleUnaryCall<StatusRequest, StatusResponse>;
   peers: handleUnaryCall<PeersRequest, PeersResponse>;
@@ -1339,20 +1337,21 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
 }
 
 export interface NodeServiceClient extends Client {
-  import(callback: (error: ServiceError | null, response: ImportResponse) => void): ClientWritableStream<ImportRequest>;
   import(
+    request: ImportRequest,
+    callback: (error: ServiceError | null, response: ImportResponse) => void,
+  ): ClientUnaryCall;
+  import(
+    request: ImportRequest,
     metadata: Metadata,
     callback: (error: ServiceError | null, response: ImportResponse) => void,
-  ): ClientWritableStream<ImportRequest>;
+  ): ClientUnaryCall;
   import(
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ImportResponse) => void,
-  ): ClientWritableStream<ImportRequest>;
-  import(
+    request: ImportRequest,
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ImportResponse) => void,
-  ): ClientWritableStream<ImportRequest>;
+  ): ClientUnaryCall;
   fetch(request: FetchRequest, options?: Partial<CallOptions>): ClientReadableStream<FetchEvent>;
   fetch(request: FetchRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<FetchEvent>;
   status(

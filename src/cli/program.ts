@@ -1,0 +1,56 @@
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../daemon/version.ts'
+import { daemonCommand } from './daemon.ts'
+import { fetchCommand } from './fetch.ts'
+import { importCommand } from './import.ts'
+import { keyCommand } from './key.ts'
+import { peersCommand } from './peers.ts'
+import { exitCodeOf, reportError } from './report-error.ts'
+import { statusCommand } from './status.ts'
+
+/** Runs the command that was asked for and sets the exit code; throws nothing. */
+export async function runProgram(argv: readonly string[]): Promise<void> {
+  try {
+    await makeProgram().parseAsync(argv)
+  } catch (error) {
+    if (!(error instanceof CommanderError)) reportError(error)
+    process.exitCode = exitCodeOf(error)
+  }
+}
+
+function makeProgram(): Command {
+  const program = new Command('cairn')
+    .description('A peer-to-peer substitution node for Nix: builds made nearby are fetched nearby.')
+    .version(VERSION)
+    .showHelpAfterError('(add --help for what is possible)')
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed, 2 used wrongly, 3 no node answers.
+
+Examples:
+  $ cairn daemon                                  run a node
+  $ cairn import ./result                         put a path into it
+  $ cairn fetch /nix/store/…-hello-2.12           bring a path here, with all it refers to
+  $ cairn status                                  how the node is doing`,
+    )
+
+  for (const command of [
+    daemonCommand(),
+    importCommand(),
+    fetchCommand(),
+    statusCommand(),
+    peersCommand(),
+    keyCommand(),
+  ]) {
+    program.addCommand(command)
+  }
+  for (const command of [
+    program,
+    ...program.commands,
+    ...program.commands.flatMap((it) => it.commands),
+  ]) {
+    command.exitOverride()
+  }
+  return program
+}

@@ -1,0 +1,41 @@
+/* npm run bench [-- import gateway fetch start]: measures, and prints one table. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { availableParallelism, cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Figure, tableOf } from './figure.ts'
+import { fetchFigures } from './figures/fetch-figures.ts'
+import { gatewayFigures } from './figures/gateway-figures.ts'
+import { importFigures } from './figures/import-figures.ts'
+import { startFigures } from './figures/start-figures.ts'
+import { RUNS } from './measure.ts'
+import { makeKey } from './nodes.ts'
+
+const ALL = {
+  start: startFigures,
+  import: importFigures,
+  gateway: gatewayFigures,
+  fetch: fetchFigures,
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !(name in ALL))
+if (unknown.length > 0) {
+  console.error(`no such figures: ${unknown.join(', ')}; there are ${Object.keys(ALL).join(', ')}`)
+  process.exit(2)
+}
+
+const scratch = await mkdtemp(join(tmpdir(), 'cairn-bench-'))
+try {
+  const key = await makeKey(scratch)
+  const figures: Figure[] = []
+  for (const [name, measure] of Object.entries(ALL)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    console.error(`measuring: ${name}`)
+    figures.push(...(await measure(scratch, key)))
+  }
+  const machine = `${availableParallelism()} cores, ${cpus()[0]?.model.trim()}`
+  console.log(`${machine}, Node ${process.versions.node}, medians of ${RUNS}\n`)
+  console.log(tableOf(figures))
+} finally {
+  await rm(scratch, { recursive: true, force: true })
+}
