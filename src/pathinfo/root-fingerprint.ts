@@ -15,7 +15,19 @@ export function rootFingerprint(pathInfo: PathInfo): Uint8Array {
   return Buffer.concat([utf8Bytes(`cairn-root;1;${root};`), nixFingerprint(pathInfo)])
 }
 
-/** Tells claims apart: equal for two that say the same of a path, whoever signed them. */
+/** Equal for two PathInfos that say the same of a path, whoever signed them. */
+export function contentIdentity(pathInfo: PathInfo): string {
+  return createHash('sha256').update(rootFingerprint(pathInfo)).digest('base64')
+}
+
+/** Equal for two PathInfos that say the same and bear the same signatures, in the same order. */
 export function claimIdentity(pathInfo: PathInfo): string {
-  return createHash('sha256').update(rootFingerprint(pathInfo)).digest('hex')
+  const hash = createHash('sha256').update(rootFingerprint(pathInfo))
+  for (const [kind, signatures] of [
+    ['nix', pathInfo.signatures],
+    ['root', pathInfo.rootSignatures],
+  ] as const) {
+    for (const { name, data } of signatures) hash.update(`;${kind}:${name}:`).update(data)
+  }
+  return hash.digest('base64')
 }

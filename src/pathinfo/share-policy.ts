@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { PathInfo } from './path-info.ts'
-import { rootFingerprint } from './root-fingerprint.ts'
+import { claimIdentity } from './root-fingerprint.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** How many verdicts are remembered, so that serving a path does not verify it each time. */
@@ -17,7 +16,7 @@ export class SharePolicy {
 
   /** Whether others may learn of this path. */
   shares(pathInfo: PathInfo): boolean {
-    const key = whatIsJudged(pathInfo)
+    const key = claimIdentity(pathInfo)
     const known = this.#verdicts.get(key)
     if (known !== undefined) return known
     if (this.#verdicts.size >= VERDICTS_MAX) this.#verdicts.clear()
@@ -25,13 +24,4 @@ export class SharePolicy {
     this.#verdicts.set(key, shared)
     return shared
   }
-}
-
-/** A path, its content and its signatures: all that the verdict depends on. */
-function whatIsJudged(pathInfo: PathInfo): string {
-  const hash = createHash('sha256').update(rootFingerprint(pathInfo))
-  for (const { name, data } of [...pathInfo.signatures, ...pathInfo.rootSignatures]) {
-    hash.update(`;${name}:`).update(data)
-  }
-  return hash.digest('base64')
 }

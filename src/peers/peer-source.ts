@@ -2,7 +2,7 @@ import type { Castore } from '../castore/castore.ts'
 import type { Call } from '../foundation/call.ts'
 import { deadline } from '../foundation/clock.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
-import { claimIdentity } from '../pathinfo/root-fingerprint.ts'
+import { claimIdentity, contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { FetchProgress } from '../substitution/fetch-progress.ts'
 import type { Offer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
 import type { PathAsker } from './path-asker.ts'
@@ -32,7 +32,7 @@ export interface PeerSourceComponents extends ContentFetchComponents {
 
 /**
  * Paths from other nodes: connected neighbours are asked first, all at once; the DHT is searched
- * where none of them has the path.
+ * where none of them has the path, or what they have is no good to whoever asks.
  */
 export class PeerSource implements PathSource {
   readonly name = 'peers'
@@ -45,7 +45,7 @@ export class PeerSource implements PathSource {
   async *find(hash: Uint8Array, call: Call): AsyncGenerator<Offer> {
     const inquiry = new Inquiry(this.#components, hash)
     yield* inquiry.offersOf(inquiry.askNeighbours(), call)
-    if (inquiry.isEmpty) yield* inquiry.offersOf(inquiry.askFurther(), call)
+    yield* inquiry.offersOf(inquiry.askFurther(), call)
   }
 }
 
@@ -53,17 +53,16 @@ export class PeerSource implements PathSource {
 class Inquiry {
   readonly #components: PeerSourceComponents
   readonly #hash: Uint8Array
+  /** Whoever says the same of the content can take part in fetching it. */
   readonly #holders = new Map<string, HolderSet>()
+  /** Only who also bears the same signatures makes the same claim, and answers for it. */
+  readonly #claims = new Map<string, PeerOffer>()
   readonly #offers: Offer[] = []
   #wake: () => void = () => undefined
 
   constructor(components: PeerSourceComponents, hash: Uint8Array) {
     this.#components = components
     this.#hash = hash
-  }
-
-  get isEmpty(): boolean {
-    return this.#holders.size === 0
   }
 
   /**
@@ -130,15 +129,18 @@ class Inquiry {
   }
 
   #take(peer: string, pathInfo: PathInfo): void {
+    const content = contentIdentity(pathInfo)
+    const holders = this.#holders.get(content) ?? new HolderSet()
+    this.#holders.set(content, holders)
+    holders.add(peer)
     const identity = claimIdentity(pathInfo)
-    const known = this.#holders.get(identity)
-    if (known !== undefined) {
-      known.add(peer)
-      return
-    }
-    const holders = new HolderSet([peer])
-    this.#holders.set(identity, holders)
-    this.#offers.push(new PeerOffer(this.#components, pathInfo, holders))
+    const known = this.#claims.get(identity)
+    known?.claimants.add(peer)
+    if (known !== undefined && !known.hasFailed) return
+    // Where all former holders have failed, someone new is worth another try.
+    const offer = new PeerOffer(this.#components, pathInfo, { holders, claimant: peer })
+    this.#claims.set(identity, offer)
+    this.#offers.push(offer)
     this.#wake()
   }
 }
@@ -146,23 +148,41 @@ class Inquiry {
 /** A claim that one or more peers make alike. */
 class PeerOffer implements Offer {
   readonly claim: Offer['claim']
+  /** Who makes the claim, signatures and all. */
+  readonly claimants: Set<string>
   readonly #components: PeerSourceComponents
   readonly #holders: HolderSet
+  #hasFailed = false
 
-  constructor(components: PeerSourceComponents, pathInfo: PathInfo, holders: HolderSet) {
+  constructor(
+    components: PeerSourceComponents,
+    pathInfo: PathInfo,
+    init: { holders: HolderSet; claimant: string },
+  ) {
     this.#components = components
-    this.#holders = holders
+    this.#holders = init.holders
+    this.claimants = new Set([init.claimant])
     this.claim = { pathInfo, origin: 'stranger' }
+  }
+
+  /** Whether a fetch from its holders has failed. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   async fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void> {
     const components = { ...this.#components, castore: into }
-    await fetchContent(this.claim.pathInfo.node, this.#holders, components, progress, call)
+    try {
+      await fetchContent(this.claim.pathInfo.node, this.#holders, components, progress, call)
+    } catch (error) {
+      this.#hasFailed = true
+      throw error
+    }
   }
 
   turnDown(flaw: OfferFlaw): void {
     if (flaw === 'untrusted') return // other people's paths are no offence
-    for (const peer of this.#holders) {
+    for (const peer of this.claimants) {
       this.#components.client.reportError(peer, peerError({ code: 'claim-false', peer }))
     }
   }

@@ -8,7 +8,7 @@ import { Semaphore } from '../../foundation/semaphore.ts'
 import type { PathInfoSource } from '../../pathinfo/path-info-store.ts'
 import type { SharePolicy } from '../../pathinfo/share-policy.ts'
 import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
-import type { FrameChannel } from './frame-channel.ts'
+import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import type { Answer, Want } from './want.ts'
 
 /** How many requests of one channel may be under way or wait; one more ends the channel. */
@@ -62,7 +62,8 @@ export class ExchangeServer {
       requests: new Map(),
     }
     try {
-      await channel.receive((frame) => this.#onFrame(peer, served, frame))
+      await channel.receive((frame) => this.#onFrame(peer, served, frame), REQUEST_FRAME_BYTES_MAX)
+      channel.abort(new Error('the other side has ended the channel'))
     } catch (error) {
       this.#components.log.debug('channel ended', { peer, error })
       channel.abort(error instanceof Error ? error : new Error('the channel broke'))

@@ -71,7 +71,7 @@ export class ExchangeSession {
     this.ended = this.#channel
       .receive((frame) => this.#onFrame(frame))
       .then(
-        () => this.#end(peerError({ code: 'unreachable', peer: this.peer })),
+        () => this.close(),
         (cause) => this.#end(this.#translated(cause)),
       )
   }
@@ -114,7 +114,7 @@ export class ExchangeSession {
 
   /** Ends the channel; requests under way throw. */
   close(): void {
-    this.#channel.abort(new Error('no longer needed'))
+    this.#channel.abort(new Error('the session is over'))
     this.#end(peerError({ code: 'unreachable', peer: this.peer }))
   }
 

@@ -1,6 +1,9 @@
 /** Length of the longest frame in bytes: room for any chunk, and for very wide Directories. */
 export const FRAME_BYTES_MAX = 32 * 1024 * 1024
 
+/** Length of the longest frame of a request in bytes: a request names things, it carries none. */
+export const REQUEST_FRAME_BYTES_MAX = 64 * 1024
+
 /** Length of the prefix that gives a frame's length, in bytes. */
 export const FRAME_PREFIX_BYTES = 4
 
@@ -26,9 +29,13 @@ export interface FrameChannel {
   /**
    * Hands every frame that arrives to `onFrame`, in order; what arrives while it works waits, and
    * so in the end does the sender. Resolves when the other side has ended the channel cleanly,
-   * throws ChannelEnded when it broke. To be called once.
+   * throws ChannelEnded when it broke, RangeError where a frame is longer than `frameBytesMax`
+   * ({@link FRAME_BYTES_MAX} by default), and what `onFrame` throws. To be called once.
    */
-  receive(onFrame: (frame: Uint8Array) => void | Promise<void>): Promise<void>
+  receive(
+    onFrame: (frame: Uint8Array) => void | Promise<void>,
+    frameBytesMax?: number,
+  ): Promise<void>
 
   /** Ends the channel at once. */
   abort(reason: Error): void

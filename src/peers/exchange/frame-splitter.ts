@@ -6,8 +6,13 @@ import { FRAME_BYTES_MAX, FRAME_PREFIX_BYTES } from './frame-channel.ts'
  * of it, whatever length it claims.
  */
 export class FrameSplitter {
+  readonly #frameBytesMax: number
   #parts: Uint8Array[] = []
   #bytes = 0
+
+  constructor(_components: object = {}, init: { frameBytesMax?: number | undefined } = {}) {
+    this.#frameBytesMax = init.frameBytesMax ?? FRAME_BYTES_MAX
+  }
 
   /** Takes the next bytes; returns the frames that are whole now. @throws RangeError */
   push(bytes: Uint8Array): Uint8Array[] {
@@ -21,8 +26,8 @@ export class FrameSplitter {
   #next(): Uint8Array | undefined {
     if (this.#bytes < FRAME_PREFIX_BYTES) return undefined
     const length = this.#peekLength()
-    if (length > FRAME_BYTES_MAX) {
-      throw new RangeError(`a frame has at most ${FRAME_BYTES_MAX} bytes, not ${length}`)
+    if (length > this.#frameBytesMax) {
+      throw new RangeError(`a frame has at most ${this.#frameBytesMax} bytes here, not ${length}`)
     }
     if (this.#bytes < FRAME_PREFIX_BYTES + length) return undefined
     this.#take(FRAME_PREFIX_BYTES)

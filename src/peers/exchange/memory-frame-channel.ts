@@ -1,5 +1,5 @@
 import { concatBytes } from '../../foundation/bytes.ts'
-import { ChannelEnded, type FrameChannel } from './frame-channel.ts'
+import { ChannelEnded, FRAME_BYTES_MAX, type FrameChannel } from './frame-channel.ts'
 
 /** How many frames wait on a side that is slow to take them. */
 const FRAMES_WAITING_MAX = 8
@@ -40,13 +40,20 @@ class MemoryFrameChannel implements FrameChannel {
     }
   }
 
-  async receive(onFrame: (frame: Uint8Array) => void | Promise<void>): Promise<void> {
+  async receive(
+    onFrame: (frame: Uint8Array) => void | Promise<void>,
+    frameBytesMax = FRAME_BYTES_MAX,
+  ): Promise<void> {
     for (;;) {
       if (this.#broken !== undefined) throw this.#broken
       const frame = this.#waiting.shift()
       this.#change()
-      if (frame === undefined) await this.#changed.promise
-      else await onFrame(frame)
+      if (frame === undefined) {
+        await this.#changed.promise
+      } else {
+        if (frame.length > frameBytesMax) throw new RangeError(`a frame of ${frame.length} bytes`)
+        await onFrame(frame)
+      }
     }
   }
 

@@ -34,7 +34,11 @@ export class StreamFrameChannel implements FrameChannel {
     list.append(framePrefix(bytes))
     for (const piece of frame) list.append(piece)
     this.#onBytes?.(bytes, 'out')
-    if (!this.#stream.send(list)) await this.#drained()
+    let hasRoom = this.#stream.send(list)
+    while (!hasRoom) {
+      await this.#drained()
+      hasRoom = !this.#stream.writableNeedsDrain
+    }
   }
 
   // Not stream.onDrain(): its promise stays resolved after the first time.
@@ -53,10 +57,13 @@ export class StreamFrameChannel implements FrameChannel {
     })
   }
 
-  async receive(onFrame: (frame: Uint8Array) => void | Promise<void>): Promise<void> {
+  async receive(
+    onFrame: (frame: Uint8Array) => void | Promise<void>,
+    frameBytesMax?: number,
+  ): Promise<void> {
     const stream = this.#stream
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const splitter = new FrameSplitter()
+    const splitter = new FrameSplitter({}, { frameBytesMax })
     const waiting: Uint8Array[] = []
     let working = false
 

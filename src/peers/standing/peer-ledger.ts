@@ -63,11 +63,10 @@ export class PeerLedger {
     return this.standing(peer) === 'welcome' ? undefined : this.#entries.get(peer)?.reason
   }
 
+  /** Ids cost nothing to make, so that in the end even the oldest ban has to go. */
   #forgetOne(): void {
-    for (const [peer, entry] of this.#entries) {
-      if (entry.banned) continue
-      this.#entries.delete(peer)
-      return
-    }
+    const entries = [...this.#entries]
+    const [peer] = entries.find(([, entry]) => !entry.banned) ?? entries[0]!
+    this.#entries.delete(peer)
   }
 }

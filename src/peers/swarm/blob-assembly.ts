@@ -51,6 +51,11 @@ export class BlobAssembly {
     return this.#missing === 0
   }
 
+  /** How many bytes of its chunks are here. */
+  get bytesHere(): number {
+    return this.layout.reduce((sum, { size }, i) => (this.#here[i] === true ? sum + size : sum), 0)
+  }
+
   /** Chunk `index` is in the store; `bytes` are its content where it is at hand. */
   arrived(index: number, bytes?: Uint8Array): void {
     if (this.#here[index] === true) return

@@ -1,6 +1,6 @@
 import { CastoreError } from '../../castore/castore-error.ts'
-import type { Call } from '../../foundation/call.ts'
-import { narrowedCall } from '../../foundation/call.ts'
+import { type Call, narrowedCall } from '../../foundation/call.ts'
+import { Digest } from '../../foundation/digest.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { FetchProgress } from '../../substitution/fetch-progress.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
@@ -33,6 +33,16 @@ interface Arrivals {
   bytes: number
 }
 
+/** What came of a fetch. */
+export interface ChunkFetchOutcome {
+  /** Layouts that turned out to be lies. */
+  readonly falsehoods: readonly SourcedLayout[]
+  /** Layouts that name chunks that nobody who is left has: wrong perhaps, or just unlucky. */
+  readonly stuck: readonly SourcedLayout[]
+  /** The last failure of a holder, for saying why. */
+  readonly failure: unknown
+}
+
 interface Use {
   readonly assembly: BlobAssembly
   readonly index: number
@@ -46,8 +56,9 @@ export class ChunkFetch {
   readonly #queue = new ChunkQueue()
   readonly #uses = new Map<string, Use[]>()
   readonly #singles = new Map<string, WantedBlob>()
-  readonly #sources = new Map<string, SourcedLayout>()
-  readonly #falsehoods: SourcedLayout[] = []
+  /** Where the layout of each assembly that is not at its end comes from. */
+  readonly #sources = new Map<BlobAssembly, SourcedLayout>()
+  readonly #falsehoods = new Set<SourcedLayout>()
   readonly #out = new Set<string>()
   readonly #earlyRoom = { bytes: EARLY_BYTES_MAX }
   readonly #over = new AbortController()
@@ -66,10 +77,10 @@ export class ChunkFetch {
   }
 
   /**
-   * Resolves when every blob is in the store, but for those whose layout was a lie, which it
-   * returns. @throws PeerError 'no-holder'
+   * Resolves when every blob is in the store, but for those that their layouts did not lead to.
+   * @throws PeerError 'no-holder' where nobody who is left has a blob of one chunk
    */
-  async run(layouts: readonly SourcedLayout[], call: Call): Promise<readonly SourcedLayout[]> {
+  async run(layouts: readonly SourcedLayout[], call: Call): Promise<ChunkFetchOutcome> {
     const whole: BlobAssembly[] = []
     for (const sourced of layouts) this.#plan(sourced)
     await this.#takeHeld(whole, call)
@@ -83,7 +94,10 @@ export class ChunkFetch {
       this.#over.abort(new Error('the fetch is over'))
       while (this.#lanes > 0) await this.#changed.promise
     }
-    return this.#falsehoods
+    // What their chunks were counted for has not come about.
+    for (const { bytesHere } of this.#sources.keys()) this.#progress.bytesDone -= bytesHere
+    const failure = this.#lastFailure
+    return { falsehoods: [...this.#falsehoods], stuck: this.#stuck(), failure }
   }
 
   #plan(sourced: SourcedLayout): void {
@@ -94,7 +108,7 @@ export class ChunkFetch {
       this.#singles.set(blob.digest.hex, blob)
     } else {
       const assembly = new BlobAssembly(blob.digest, layout, this.#earlyRoom)
-      this.#sources.set(blob.digest.hex, sourced)
+      this.#sources.set(assembly, sourced)
       for (const [index, chunk] of layout.entries()) {
         const uses = this.#uses.get(chunk.digest.hex)
         if (uses === undefined) this.#uses.set(chunk.digest.hex, [{ assembly, index }])
@@ -118,7 +132,7 @@ export class ChunkFetch {
       const sizes = await this.#components.castore.blobs.chunkSizes(digests, call)
       for (const [at, chunk] of batch.entries()) {
         if (sizes[at] === undefined) this.#queue.add(chunk)
-        else whole.push(...this.#arrived(chunk))
+        else whole.push(...this.#arrived(chunk, sizes[at]))
       }
     }
   }
@@ -188,7 +202,9 @@ export class ChunkFetch {
   }
 
   #arrive(peer: string, chunk: WantedChunk, bytes: Uint8Array, arrivals: Arrivals): void {
-    if (bytes.length !== chunk.size) throw corrupt(peer, chunk.digest.hex)
+    if (bytes.length !== chunk.size && !this.#isRightAllTheSame(chunk, bytes)) {
+      throw corrupt(peer, chunk.digest.hex)
+    }
     this.#progress.bytesFetched += bytes.length
     this.#progress.peers.add(peer)
     if (!this.#queue.isAsked(chunk.digest)) return // another was faster
@@ -222,20 +238,31 @@ export class ChunkFetch {
     }
     for (const { chunk, bytes } of chunks) {
       if (!this.#queue.settle(chunk.digest)) continue
-      for (const assembly of this.#arrived(chunk, bytes)) await this.#finish(assembly, call)
+      const whole = this.#arrived(chunk, bytes.length, bytes)
+      for (const assembly of whole) await this.#finish(assembly, call)
     }
     this.#change()
   }
 
-  /** Notes that a chunk is in the store; returns the blobs that are whole with it. */
-  #arrived(chunk: WantedChunk, bytes?: Uint8Array): BlobAssembly[] {
-    const single = this.#singles.get(chunk.digest.hex)
+  /** Whether content is what its digest says, so that a layout was wrong about its length. */
+  #isRightAllTheSame(chunk: WantedChunk, bytes: Uint8Array): boolean {
+    if (this.#singles.has(chunk.digest.hex)) return false // its length is in the Directory
+    return Digest.ofContent(bytes).equals(chunk.digest)
+  }
+
+  /** Notes that a chunk of that size is in the store; returns the blobs that are whole with it. */
+  #arrived({ digest }: WantedChunk, size: number, bytes?: Uint8Array): BlobAssembly[] {
+    const single = this.#singles.get(digest.hex)
     if (single !== undefined) this.#countBlob(single)
     const whole: BlobAssembly[] = []
-    for (const { assembly, index } of this.#uses.get(chunk.digest.hex) ?? []) {
+    for (const { assembly, index } of this.#uses.get(digest.hex) ?? []) {
+      if (assembly.layout[index]!.size !== size) {
+        this.#disprove(assembly)
+        continue
+      }
       const before = assembly.isWhole
       assembly.arrived(index, bytes)
-      this.#progress.bytesDone += chunk.size
+      this.#progress.bytesDone += size
       if (assembly.isWhole && !before) whole.push(assembly)
     }
     return whole
@@ -245,17 +272,25 @@ export class ChunkFetch {
     this.#finishing++
     try {
       await assembly.finish(this.#components.castore.blobs, call)
+      this.#sources.delete(assembly)
       this.#progress.filesDone++
     } catch (error) {
-      const sourced = this.#sources.get(assembly.digest.hex)
       const isLie = error instanceof CastoreError && error.fault.code === 'digest-mismatch'
-      if (!isLie || sourced === undefined) throw error
-      this.#progress.bytesDone -= assembly.size
-      this.#falsehoods.push(sourced)
+      if (!isLie) throw error
+      this.#disprove(assembly)
     } finally {
       this.#finishing--
       this.#change()
     }
+  }
+
+  #disprove(assembly: BlobAssembly): void {
+    const sourced = this.#sources.get(assembly)
+    if (sourced !== undefined) this.#falsehoods.add(sourced)
+  }
+
+  #stuck(): SourcedLayout[] {
+    return [...this.#sources.values()].filter((sourced) => !this.#falsehoods.has(sourced))
   }
 
   #countBlob(blob: WantedBlob): void {
@@ -266,13 +301,17 @@ export class ChunkFetch {
   async #untilDone(call: Call): Promise<void> {
     while (this.#queue.size > 0 || this.#finishing > 0) {
       this.#over.signal.throwIfAborted()
-      if (this.#lanes === 0 && this.#finishing === 0) {
-        const digest = this.#queue.peek()?.digest.hex ?? ''
-        throw peerError({ code: 'no-holder', digest }, this.#lastFailure)
-      }
+      if (this.#lanes === 0 && this.#finishing === 0) return this.#endShort()
       await unlessAborted(this.#changed.promise, call.signal)
     }
     this.#over.signal.throwIfAborted()
+  }
+
+  /** Nobody is left to ask. What is one chunk has no layout that could be wrong. */
+  #endShort(): void {
+    const missing = this.#queue.left().find(({ digest }) => this.#singles.has(digest.hex))
+    if (missing === undefined) return
+    throw peerError({ code: 'no-holder', digest: missing.digest.hex }, this.#lastFailure)
   }
 
   /** Until something happens, or it is time for a second ask. */

@@ -97,9 +97,10 @@ export class ChunkQueue {
     this.giveBack(peer, [chunk])
   }
 
-  /** A chunk that is still to come, for saying what could not be had. */
-  peek(): WantedChunk | undefined {
-    return this.#waiting[this.#head] ?? this.#asked.values().next().value?.chunk
+  /** All chunks that are still to come, for saying what could not be had. */
+  left(): WantedChunk[] {
+    const asked = [...this.#asked.values()].map(({ chunk }) => chunk)
+    return [...this.#waiting.slice(this.#head), ...asked]
   }
 
   /** Whether there is, or may come back, anything that a peer could still bring. */

@@ -8,6 +8,7 @@ import type { ContentFetchComponents, WantedBlob } from './content-fetch-compone
 import { fetchDirectories, leavesFirst } from './directory-fetch.ts'
 import type { HolderSet } from './holder-set.ts'
 import { fetchLayouts } from './layout-fetch.ts'
+import { LayoutSuspects } from './layout-suspects.ts'
 
 /** How many blobs are looked up in the local store at once. */
 const LOOKUP_BLOBS = 1024
@@ -34,18 +35,41 @@ export async function fetchContent(
   let missing = await missingBlobs(blobs, components, call)
   progress.filesDone = blobs.length - missing.length
   progress.bytesDone = progress.bytesTotal - missing.reduce((sum, blob) => sum + blob.size, 0)
+  const suspects = new LayoutSuspects()
   while (missing.length > 0) {
-    const layouts = await fetchLayouts(missing, holders, components, call)
-    const fetch = new ChunkFetch(components, { holders, progress })
-    const falsehoods = await fetch.run(layouts, call)
-    // Each round that ends with false layouts has banned whoever gave them, so rounds do end.
-    for (const { peer, blob } of falsehoods) {
-      const fault = { code: 'content-corrupt', peer, digest: blob.digest.hex } as const
-      components.client.reportError(peer, peerError(fault))
-    }
-    missing = falsehoods.map(({ blob }) => blob)
+    missing = await fetchBlobs(missing, holders, components, suspects, progress, call)
   }
   await components.castore.directories.put(leavesFirst(directories), call)
+}
+
+/**
+ * One round: returns the blobs whose layouts were wrong. Their givers are banned, or not asked for
+ * them again, so that rounds do end.
+ */
+async function fetchBlobs(
+  blobs: readonly WantedBlob[],
+  holders: HolderSet,
+  components: ContentFetchComponents,
+  suspects: LayoutSuspects,
+  progress: FetchProgress,
+  call: Call,
+): Promise<WantedBlob[]> {
+  const { client, ledger } = components
+  const layouts = await fetchLayouts(blobs, holders, components, suspects, call)
+  const fetch = new ChunkFetch(components, { holders, progress })
+  const { falsehoods, stuck, failure } = await fetch.run(layouts, call)
+  const wrong = new Set([...falsehoods, ...stuck])
+  const lies = layouts.filter((it) => !wrong.has(it)).flatMap((it) => suspects.disprovedBy(it))
+  for (const { peer, blob } of [...falsehoods, ...lies]) {
+    const fault = { code: 'content-corrupt', peer, digest: blob.digest.hex } as const
+    client.reportError(peer, peerError(fault))
+  }
+  for (const sourced of stuck) {
+    suspects.add(sourced)
+    if (suspects.leaves(sourced.blob, holders, ledger)) continue
+    throw peerError({ code: 'no-holder', digest: sourced.blob.digest.hex }, failure)
+  }
+  return [...wrong].map(({ blob }) => blob)
 }
 
 /** Every distinct blob that the Directories refer to. */

@@ -10,6 +10,7 @@ import type {
   WantedBlob,
 } from './content-fetch-components.ts'
 import type { HolderSet } from './holder-set.ts'
+import type { LayoutSuspects } from './layout-suspects.ts'
 
 /** How many chunk lists one request asks for. */
 const LAYOUTS_PER_REQUEST = 256
@@ -19,13 +20,15 @@ const CHUNK_REF_BYTES = 40
 
 /**
  * How blobs are cut into chunks. A blob up to the smallest chunk size is one chunk, as everybody
- * cuts it; for the others the holders are asked. The lists are hints: what they lead to is hashed.
+ * cuts it; for the others the holders are asked, each only for what it has not misled us about.
+ * The lists are hints: what they lead to is hashed.
  * @throws PeerError 'no-holder'
  */
 export async function fetchLayouts(
   blobs: readonly WantedBlob[],
   holders: HolderSet,
   components: ContentFetchComponents,
+  suspects: LayoutSuspects,
   call: Call,
 ): Promise<SourcedLayout[]> {
   const layouts: SourcedLayout[] = []
@@ -40,7 +43,8 @@ export async function fetchLayouts(
     holders,
     components,
     async (peer) => {
-      const found = await askForLayouts(peer, unknown, components, call)
+      const askable = unknown.filter((blob) => !suspects.has(blob, peer))
+      const found = await askForLayouts(peer, askable, components, call)
       layouts.push(...found.values())
       unknown = unknown.filter((blob) => !found.has(blob.digest.hex))
       return unknown.length === 0 ? 'enough' : 'more'
@@ -68,6 +72,9 @@ async function askForLayouts(
       if (answer.type !== 'layout' || blob === undefined) {
         const what = `${answer.type} instead of a chunk list`
         throw peerError({ code: 'protocol-broken', peer, what })
+      }
+      if (found.has(blob.digest.hex)) {
+        throw peerError({ code: 'protocol-broken', peer, what: 'two chunk lists of one blob' })
       }
       if (!isPlausible(blob, answer.layout)) {
         throw peerError({ code: 'content-corrupt', peer, digest: blob.digest.hex })
