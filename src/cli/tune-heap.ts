@@ -4,9 +4,10 @@ const FLAG = '--max-semi-space-size'
 const SEMI_SPACE_MIB = 8
 
 /**
- * Gives a daemon the heap that suits it. V8 takes this only from its command line, so the process
- * is replaced by itself with the flag added: same id, same descriptors, 40 ms later. Other commands,
- * whoever has set the flag already, and systems that can not replace a process are left as they are.
+ * Gives a daemon the heap that suits it. V8 takes this from its command line only, so the process
+ * is replaced by itself with the flag added: same id, same descriptors, 40 ms later. Other
+ * commands, whoever has set the flag already, and systems that can not replace a process are left
+ * as they are.
  */
 export function tuneHeap(): void {
   const { argv, execArgv, execPath } = process
