@@ -26,12 +26,17 @@ let mint: (pathInfo: PathInfo, voucher: Voucher, final: boolean) => TrustedClaim
 export class TrustedClaim {
   readonly pathInfo: PathInfo
   readonly voucher: Voucher
-  readonly final: boolean
+  // A private name, so that nothing else than what this file made has the type.
+  readonly #final: boolean
 
   private constructor(pathInfo: PathInfo, voucher: Voucher, final: boolean) {
     this.pathInfo = pathInfo
     this.voucher = voucher
-    this.final = final
+    this.#final = final
+  }
+
+  get final(): boolean {
+    return this.#final
   }
 
   static {

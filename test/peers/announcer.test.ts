@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest'
+import { silentLog } from '../../src/foundation/log.ts'
+import { systemClock } from '../../src/foundation/system-clock.ts'
+import { systemRandom } from '../../src/foundation/system-random.ts'
+import { asFinal, TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
+import { Announcer } from '../../src/peers/announcer.ts'
+import { PeerSource } from '../../src/peers/peer-source.ts'
+import type { Router } from '../../src/peers/routing/router.ts'
+import { directoryKey, pathKey } from '../../src/peers/routing/routing-key.ts'
+import { Substituter } from '../../src/substitution/substituter.ts'
+import { until } from '../fixtures/await-peers.ts'
+import { call, noise } from '../fixtures/content.ts'
+import {
+  connected,
+  HOUSE_KEY,
+  type PeerNode,
+  peerNode,
+  storePath,
+  takeIn,
+} from '../fixtures/peer-node.ts'
+import { directory, file, inPieces, narOf } from '../nar/trees.ts'
+
+const nar = narOf(directory({ a: file(noise(500_000, 'far')), b: file('near') }))
+const whole = (): AsyncIterable<Uint8Array> => inPieces(nar, [65_536])
+
+type Announcing = Announcer & AsyncDisposable
+
+async function announcing(node: PeerNode, router: Router = node.router): Promise<Announcing> {
+  const { pathInfos, share } = node
+  const announcer = new Announcer({ router, pathInfos, share, clock: systemClock, log: silentLog })
+  await announcer.start()
+  return Object.assign(announcer, { [Symbol.asyncDispose]: () => announcer.stop() })
+}
+
+/** The node's substituter, as if only `neighbours` were connected when they are asked. */
+function substituterAmong(node: PeerNode, neighbours: readonly PeerNode[]): Substituter {
+  const { host, castore, client, ledger, router, asker, pathInfos } = node
+  const ids = neighbours.map((it) => it.host.id)
+  const network = {
+    connected: () => host.connected().filter(({ id }) => ids.includes(id)),
+    connect: host.connect.bind(host),
+    openChannel: host.openChannel.bind(host),
+    onChannel: host.onChannel.bind(host),
+    onConnect: host.onConnect.bind(host),
+    disconnect: host.disconnect.bind(host),
+  }
+  const base = { castore, clock: systemClock, log: silentLog }
+  const source = new PeerSource({
+    ...{ ...base, client, ledger, random: systemRandom, network, router, asker },
+  })
+  const trust = new TrustPolicy({}, { trustedKeys: [HOUSE_KEY.publicKey()] })
+  return new Substituter({ ...base, pathInfos, trust, sources: [source] })
+}
+
+test('a path that no neighbour has is found by the DHT', async () => {
+  await using bootstrap = await peerNode()
+  await using holder = await peerNode({ bootstrap: [bootstrap] })
+  await using asker = await peerNode({ bootstrap: [bootstrap] })
+  await Promise.all([connected(bootstrap, holder), connected(bootstrap, asker)])
+  await takeIn(holder, 'before', whole())
+  await using announcer = await announcing(holder)
+  await takeIn(holder, 'after', whole())
+  await until(() => announcer.progress.announced >= 3 && announcer.progress.waiting === 0)
+
+  const substituter = substituterAmong(asker, [bootstrap])
+  for (const name of ['before', 'after']) {
+    const { hash } = storePath(name)
+    const found = []
+    for await (const peer of asker.router.holders(pathKey(hash), call)) found.push(peer.id)
+    expect(found).toEqual([holder.host.id])
+    const pathInfo = await substituter.obtain(hash, call)
+    expect(pathInfo?.narSize).toBe(nar.length)
+  }
+  expect(bootstrap.server.bytesServed).toBe(0)
+  expect(await substituter.describe(storePath('nowhere').hash, call)).toBeUndefined()
+})
+
+test('what is stored and shared is announced, what is not shared is not', async () => {
+  await using node = await peerNode({ secretKey: undefined })
+  const announced: string[] = []
+  const router: Router = {
+    async *holders() {},
+    announce: async (key) => void announced.push(Buffer.from(key).toString('hex')),
+    withdraw: async () => undefined,
+  }
+  await takeIn(node, 'unsigned-before', whole())
+  await using announcer = await announcing(node, router)
+  await takeIn(node, 'unsigned-after', whole())
+  await using signing = await peerNode()
+  const signed = await takeIn(signing, 'signed', whole())
+  const trust = new TrustPolicy({}, { trustedKeys: [] })
+  const claim = asFinal(trust.admit({ pathInfo: signed, origin: 'owner' }))
+  await node.pathInfos.put([claim!], call)
+  const { digest } = signed.node as Extract<typeof signed.node, { type: 'directory' }>
+  const expected = [pathKey(signed.storePath.hash), directoryKey(digest)]
+  await until(() => announcer.progress.announced >= expected.length)
+  expect(announced).toEqual(expected.map((key) => Buffer.from(key).toString('hex')))
+})

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
+import { claimIdentity } from '../../src/pathinfo/root-fingerprint.ts'
+import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
+import { Signer } from '../../src/pathinfo/signer.ts'
+import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
+import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
+import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
+import { KEYS, pathInfoOf, pathNamed } from '../fixtures/claims.ts'
+import { call, noise } from '../fixtures/content.ts'
+
+function intakeOf(signer?: Signer) {
+  const pathInfos = new RecordPathInfoStore({ records: new MemoryRecordStore() })
+  const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
+  const share = new SharePolicy({ trust })
+  return { pathInfos, intake: new OwnerIntake({ pathInfos, trust, share, signer }) }
+}
+
+const namesOn = ({ signatures }: { signatures: readonly { name: string }[] }): string[] =>
+  signatures.map(({ name }) => name)
+
+test('what the owner puts in is signed both ways, stored and shared', async () => {
+  const { intake, pathInfos } = intakeOf(new Signer({ key: KEYS.a }))
+  const { pathInfo, shared } = await intake.take(pathInfoOf('mine'), call)
+  expect(shared).toBe(true)
+  expect(namesOn(pathInfo)).toEqual(['a-1'])
+  expect(pathInfo.rootSignatures.map(({ name }) => name)).toEqual(['a-1'])
+  const held = await pathInfos.get(pathNamed('mine').hash, call)
+  expect(claimIdentity(held!)).toBe(claimIdentity(pathInfo))
+})
+
+test('without a key it is stored all the same, for this machine alone', async () => {
+  const { intake, pathInfos } = intakeOf()
+  const { pathInfo, shared } = await intake.take(pathInfoOf('mine'), call)
+  expect(shared).toBe(false)
+  expect(namesOn(pathInfo)).toEqual([])
+  expect(await pathInfos.get(pathNamed('mine').hash, call)).toBeDefined()
+})
+
+test('a key that is not configured as trusted shares nothing', async () => {
+  const { intake } = intakeOf(new Signer({ key: KEYS.b }))
+  expect((await intake.take(pathInfoOf('mine'), call)).shared).toBe(false)
+})
+
+test('signatures that came before are kept where the content is the same, and only there', async () => {
+  const { intake } = intakeOf(new Signer({ key: KEYS.a }))
+  const before = new Signer({ key: KEYS.b }).sign(pathInfoOf('mine'))
+  await intake.take(before, call)
+  expect(namesOn((await intake.take(pathInfoOf('mine'), call)).pathInfo)).toEqual(['b-1', 'a-1'])
+  const changed = pathInfoOf('mine', { narSha256: noise(32, 'rebuilt') })
+  expect(namesOn((await intake.take(changed, call)).pathInfo)).toEqual(['a-1'])
+})
