@@ -4,7 +4,6 @@ import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import { renderCacheInfo } from '../nix/cache-info.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
-import { DescribedRoots } from './described-roots.ts'
 import type { GatewayComponents } from './gateway-components.ts'
 import { GatewayError, statusOf } from './gateway-error.ts'
 import { narInfoRoutes } from './nar-info-routes.ts'
@@ -108,9 +107,8 @@ function makeApp(components: GatewayComponents): FastifyInstance {
       }),
     )
   })
-  const withRoots = { ...components, roots: new DescribedRoots() }
-  narInfoRoutes(app, withRoots)
-  narRoutes(app, withRoots)
+  narInfoRoutes(app, components)
+  narRoutes(app, components)
   return app
 }
 

@@ -5,7 +5,6 @@ import { NixError } from '../nix/nix-error.ts'
 import { parseStorePathHash } from '../nix/store-path.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { callOf } from './call-of.ts'
-import type { DescribedRoots } from './described-roots.ts'
 import type { GatewayComponents } from './gateway-components.ts'
 import { absent, badRequest } from './gateway-error.ts'
 import { narUrl } from './nar-url.ts'
@@ -15,16 +14,12 @@ import { wholeText } from './whole-text.ts'
 const NAR_INFO_TYPE = 'text/x-nix-narinfo'
 
 /** `GET`, `HEAD` and `PUT /<hash>.narinfo`. */
-export function narInfoRoutes(
-  app: FastifyInstance,
-  components: GatewayComponents & { readonly roots: DescribedRoots },
-): void {
-  const { substituter, roots } = components
+export function narInfoRoutes(app: FastifyInstance, components: GatewayComponents): void {
+  const { substituter } = components
 
   const get = async (request: FastifyRequest, reply: FastifyReply): Promise<string> => {
     const pathInfo = await substituter.describe(hashOf(request), callOf(request, reply))
     if (pathInfo === undefined) throw absent('no such path here or around')
-    roots.remember(pathInfo)
     reply.type(NAR_INFO_TYPE)
     return renderNarInfo(narInfoOf(pathInfo))
   }
@@ -68,7 +63,7 @@ function narInfoOf(pathInfo: PathInfo): NarInfo {
   const { storePath, narSha256, narSize, references, deriver, signatures, ca } = pathInfo
   return {
     storePath,
-    url: narUrl(pathInfo.node, narSize),
+    url: narUrl(pathInfo),
     compression: 'none', // a missing one would mean bzip2
     fileSize: narSize, // Nix shows its progress by it
     narSha256,

@@ -10,10 +10,10 @@ import { narSizeOf } from '../nar/nar-size.ts'
 import { renderNar } from '../nar/render-nar.ts'
 import { decodeNixBase32 } from '../nix/nix-base32.ts'
 import { NixError } from '../nix/nix-error.ts'
+import { parseStorePathHash } from '../nix/store-path.ts'
 import { SubstitutionError } from '../substitution/substitution-error.ts'
 import { parseByteRange } from './byte-range.ts'
 import { callOf } from './call-of.ts'
-import type { DescribedRoots } from './described-roots.ts'
 import type { GatewayComponents } from './gateway-components.ts'
 import { absent, badRequest } from './gateway-error.ts'
 import { rootOfUrl } from './nar-url.ts'
@@ -24,19 +24,24 @@ const NAR_TYPE = 'application/x-nix-nar'
 /** How many bytes of a NAR wait for a slow client. */
 const WAITING_BYTES = 1024 * 1024
 
-type RouteComponents = GatewayComponents & { readonly roots: DescribedRoots }
-
 interface FoundNar {
   readonly node: Node
   readonly narSize: number
 }
 
 /** `GET` and `HEAD` of NARs by their roots, and of uploaded ones; `PUT /nar/<file>`. */
-export function narRoutes(app: FastifyInstance, components: RouteComponents): void {
+export function narRoutes(app: FastifyInstance, components: GatewayComponents): void {
   for (const prefix of ['/nar/snix-castore', '/nar/tvix-castore']) {
-    const find = (request: FastifyRequest, call: Call): Promise<FoundNar> =>
-      findByRoot(rootOfUrl((request.params as { root: string }).root), components, call, request)
-    addNarRoute(app, `${prefix}/:root`, components, find)
+    addNarRoute(app, `${prefix}/:root`, components, async (request, call) => {
+      const { root } = request.params as { root: string }
+      const { path } = request.query as { path?: unknown }
+      const node = rootOfUrl(root)
+      const found =
+        typeof path === 'string'
+          ? await findByPath(path, request.method, components, call)
+          : undefined
+      return found ?? (await findByRoot(node, components, call))
+    })
   }
   addNarRoute(app, '/nar/:file', components, (request, call) =>
     findUploaded((request.params as { file: string }).file, components, call),
@@ -49,7 +54,7 @@ export function narRoutes(app: FastifyInstance, components: RouteComponents): vo
 function addNarRoute(
   app: FastifyInstance,
   url: string,
-  { castore }: RouteComponents,
+  { castore }: GatewayComponents,
   find: (request: FastifyRequest, call: Call) => Promise<FoundNar>,
 ): void {
   app.route({
@@ -74,33 +79,42 @@ function addNarRoute(
   })
 }
 
-/** What the URL's root stands for: content that is here, or a path to be obtained first. */
+/** What the URL's root stands for, where it is here. */
 async function findByRoot(
-  root: Node,
-  { substituter, castore, roots, log }: RouteComponents,
+  node: Node,
+  { castore }: GatewayComponents,
   call: Call,
-  request: FastifyRequest,
 ): Promise<FoundNar> {
-  const described = roots.get(root)
-  if (described === undefined) {
-    if (!(await isHeld(root, castore, call))) throw absent('no such NAR here')
-    return { node: root, narSize: await narSizeOf(root, castore.directories, call) }
-  }
-  if (request.method === 'HEAD') return described
+  if (!(await isHeld(node, castore, call))) throw absent('no such NAR here')
+  return { node, narSize: await narSizeOf(node, castore.directories, call) }
+}
+
+/**
+ * The NAR of the path that the URL was given out for, obtained first where it is not here yet;
+ * undefined where nobody has it. Its root may prove to be another than the URL's, when who claimed
+ * that one was lying: Nix is given what was signed.
+ */
+async function findByPath(
+  hashText: string,
+  method: string,
+  { substituter, log }: GatewayComponents,
+  call: Call,
+): Promise<FoundNar | undefined> {
+  const hash = pathHash(hashText)
   try {
-    const obtained = await substituter.obtain(described.storePath.hash, call)
-    if (obtained !== undefined) return obtained
+    if (method === 'HEAD') return await substituter.describe(hash, call)
+    return await substituter.obtain(hash, call)
   } catch (error) {
     if (!(error instanceof SubstitutionError)) throw error
     // A peer's failure is never Nix's: it goes on to its next cache.
-    log.warn('path could not be obtained', { storePath: described.storePath, error })
+    log.warn('path could not be obtained', { hash: hashText, error })
+    throw absent(`${hashText} could not be had`)
   }
-  throw absent(`${described.storePath} could not be had`)
 }
 
 async function isHeld(
   root: Node,
-  castore: RouteComponents['castore'],
+  castore: GatewayComponents['castore'],
   call: Call,
 ): Promise<boolean> {
   switch (root.type) {
@@ -116,13 +130,22 @@ async function isHeld(
 /** An uploaded NAR can be served under the name it came by only where that was uncompressed. */
 async function findUploaded(
   file: string,
-  { uploads }: RouteComponents,
+  { uploads }: GatewayComponents,
   call: Call,
 ): Promise<FoundNar> {
   const uploaded =
     compressionOf(file) === 'none' ? await uploads.get(hashIn(file), call) : undefined
   if (uploaded === undefined) throw absent('no such NAR here')
   return uploaded
+}
+
+function pathHash(text: string): Uint8Array {
+  try {
+    return parseStorePathHash(text)
+  } catch (cause) {
+    if (!(cause instanceof NixError)) throw cause
+    throw badRequest(cause.message, cause)
+  }
 }
 
 function hashIn(file: string): Uint8Array {
@@ -137,7 +160,7 @@ function hashIn(file: string): Uint8Array {
 async function takeIn(
   request: FastifyRequest,
   reply: FastifyReply,
-  { castore, uploads }: RouteComponents,
+  { castore, uploads }: GatewayComponents,
 ): Promise<FastifyReply> {
   const { file } = request.params as { file: string }
   const call = callOf(request, reply)
@@ -152,7 +175,7 @@ async function takeIn(
 
 async function ingested(
   source: AsyncIterable<Uint8Array>,
-  castore: RouteComponents['castore'],
+  castore: GatewayComponents['castore'],
   call: Call,
 ): ReturnType<typeof ingestNar> {
   try {

@@ -1,19 +1,22 @@
 import { CastoreError } from '../castore/castore-error.ts'
 import { decodeRoot, encodeRoot } from '../castore/model/directory-codec.ts'
 import type { Node } from '../castore/model/node.ts'
+import type { PathInfo } from '../pathinfo/path-info.ts'
 import { badRequest } from './gateway-error.ts'
 
 /** Characters of the longest root in a URL: a symlink's target with all that is around it. */
 const ROOT_LENGTH_MAX = 6000
 
 /**
- * The URL of a root's NAR, relative to the cache: `nar/snix-castore/<root>?narsize=<bytes>`, as
- * snix's nar-bridge writes it. It is made from content alone, so it stays good for as long as
- * clients remember it.
+ * The URL of a path's NAR, relative to the cache:
+ * `nar/snix-castore/<root>?narsize=<bytes>&path=<hash>`, as snix's nar-bridge writes it but for the
+ * path. It is made from content alone, so it stays good for as long as clients remember it; the
+ * path says what to obtain where the root is not here, and where it was but claimed to be the
+ * path's.
  */
-export function narUrl(node: Node, narSize: number): string {
+export function narUrl({ node, narSize, storePath }: PathInfo): string {
   const root = Buffer.from(encodeRoot(node)).toString('base64url')
-  return `nar/snix-castore/${root}?narsize=${narSize}`
+  return `nar/snix-castore/${root}?narsize=${narSize}&path=${storePath.hashText}`
 }
 
 /** The root that such a URL names. @throws GatewayError 'bad-request' */
