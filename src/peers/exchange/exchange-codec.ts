@@ -7,6 +7,9 @@ import { toWireSigned } from '../../pathinfo/path-info-codec.ts'
 import type { Answer, Want } from './want.ts'
 import { fromWireLayoutAnswer, fromWirePathInfoAnswer, fromWireWant } from './want-codec.ts'
 
+/** Chunks up to this many bytes are copied together: a piece of its own costs more than that. */
+const COPY_BYTES_MAX = 16 * 1024
+
 /** A request as it arrives: what is wanted, or that an earlier request is taken back. */
 export interface IncomingRequest {
   readonly id: number
@@ -101,7 +104,7 @@ function layoutAnswer(index: number, layout: readonly ChunkRef[]): NonNullable<R
 
 /*
  * Response { 1 id · 5 ChunksAnswer { 1 ChunkAnswer { 1 index · 2 data } } }, written by hand so
- * that chunk data goes out from where it lies.
+ * that the data of large chunks goes out from where it lies; small ones are copied together.
  */
 function encodeChunks(
   id: number,
@@ -112,8 +115,27 @@ function encodeChunks(
     return [0x0a, ...varint(inner.length + data.length), ...inner]
   })
   const bytes = heads.reduce((sum, head, i) => sum + head.length + chunks[i]!.data.length, 0)
-  const pieces: Uint8Array[] = [Uint8Array.from([0x08, ...varint(id), 0x2a, ...varint(bytes)])]
-  for (const [i, head] of heads.entries()) pieces.push(Uint8Array.from(head), chunks[i]!.data)
+  const first = [0x08, ...varint(id), 0x2a, ...varint(bytes)]
+  const copied = chunks.map(({ data }) => (data.length <= COPY_BYTES_MAX ? data.length : 0))
+  const staging = Buffer.allocUnsafe(
+    heads.reduce((sum, head, i) => sum + head.length + copied[i]!, first.length),
+  )
+  const pieces: Uint8Array[] = []
+  let begin = 0
+  staging.set(first)
+  let end = first.length
+  for (const [i, { data }] of chunks.entries()) {
+    staging.set(heads[i]!, end)
+    end += heads[i]!.length
+    if (data.length <= COPY_BYTES_MAX) {
+      staging.set(data, end)
+      end += data.length
+    } else {
+      pieces.push(staging.subarray(begin, end), data)
+      begin = end
+    }
+  }
+  if (end > begin) pieces.push(staging.subarray(begin, end))
   return pieces
 }
 

@@ -14,7 +14,7 @@ export const FAILED_IDLE_MS = 2_000
 export const IDLE_MS_MAX = 10 * 60_000
 
 /** How many peers are remembered; those that lied are forgotten last. */
-const PEERS_MAX = 16_384
+export const PEERS_MAX = 16_384
 
 interface Entry {
   offences: number
