@@ -1,7 +1,7 @@
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
-import type { Connection, ContentRouting, PrivateKey, Stream } from '@libp2p/interface'
+import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { peerIdFromString } from '@libp2p/peer-id'
@@ -19,6 +19,7 @@ import { StreamFrameChannel } from './exchange/stream-frame-channel.ts'
 import { peerError } from './peer-error.ts'
 import type { ConnectedPeer, Peer, PeerNetwork } from './peer-network.ts'
 import { Reconnector } from './reconnector.ts'
+import type { ProviderRouting } from './routing/dht-router.ts'
 
 /** The protocol that nodes exchange content by. */
 export const EXCHANGE_PROTOCOL = '/cairn/exchange/1'
@@ -119,9 +120,21 @@ export class Host implements PeerNetwork, Service {
     return this.#libp2p.getMultiaddrs().map((address) => address.toString())
   }
 
-  /** Finds and announces providers by the DHT. */
-  get contentRouting(): ContentRouting {
-    return this.#libp2p.contentRouting
+  /** Finds and announces providers by the DHT. @throws where nobody could be told */
+  get contentRouting(): ProviderRouting {
+    const { contentRouting, services } = this.#libp2p
+    return {
+      findProviders: (key, options) => contentRouting.findProviders(key, options),
+      cancelReprovide: (key, options) => contentRouting.cancelReprovide(key, options),
+      // Not contentRouting.provide: it counts as done when there was nobody to tell.
+      provide: async (key, options) => {
+        let told = 0
+        for await (const event of services.dht.provide(key, options)) {
+          if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') told++
+        }
+        if (told === 0) throw new Error('no DHT server took the announcement')
+      },
+    }
   }
 
   async start(): Promise<void> {

@@ -9,12 +9,15 @@ import type { Router } from './router.ts'
 const CODEC_RAW = 0x55
 const SHA2_256 = 0x12
 
+/** What routing needs of the DHT. */
+export type ProviderRouting = Pick<ContentRouting, 'findProviders' | 'provide' | 'cancelReprovide'>
+
 /** Routing by the Kademlia DHT. */
 export class DhtRouter implements Router {
-  readonly #routing: ContentRouting
+  readonly #routing: ProviderRouting
   readonly #self: string
 
-  constructor(components: { routing: ContentRouting; self: string }) {
+  constructor(components: { routing: ProviderRouting; self: string }) {
     this.#routing = components.routing
     this.#self = components.self
   }
