@@ -1,14 +1,11 @@
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { CastoreError } from '../castore/castore-error.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Node } from '../castore/model/node.ts'
 import type { Call } from '../foundation/call.ts'
-import { COMPRESSIONS, compressionOf, decompressed } from '../nar/decompression.ts'
-import { ingestNar } from '../nar/ingest-nar.ts'
-import { NarError } from '../nar/nar-error.ts'
+import { compressed } from '../nar/compression.ts'
+import { COMPRESSIONS, type Compression } from '../nar/decompression.ts'
 import { narSizeOf } from '../nar/nar-size.ts'
 import { renderNar } from '../nar/render-nar.ts'
-import { decodeNixBase32 } from '../nix/nix-base32.ts'
 import { NixError } from '../nix/nix-error.ts'
 import { parseStorePathHash } from '../nix/store-path.ts'
 import { SubstitutionError } from '../substitution/substitution-error.ts'
@@ -16,6 +13,7 @@ import { parseByteRange } from './byte-range.ts'
 import { callOf } from './call-of.ts'
 import type { GatewayComponents } from './gateway-components.ts'
 import { absent, badRequest } from './gateway-error.ts'
+import { takeInNar } from './nar-upload.ts'
 import { rootOfUrl } from './nar-url.ts'
 import { ownerOnly } from './owner-only.ts'
 
@@ -27,6 +25,8 @@ const WAITING_BYTES = 1024 * 1024
 interface FoundNar {
   readonly node: Node
   readonly narSize: number
+  /** How the client expects it; not at all where it is left out. */
+  readonly compression?: Compression
 }
 
 /** `GET` and `HEAD` of NARs by their roots, and of uploaded ones; `PUT /nar/<file>`. */
@@ -47,7 +47,7 @@ export function narRoutes(app: FastifyInstance, components: GatewayComponents): 
     findUploaded((request.params as { file: string }).file, components, call),
   )
   app.put('/nar/:file', { preHandler: ownerOnly }, (request, reply) =>
-    takeIn(request, reply, components),
+    takeInNar(request, reply, components),
   )
 }
 
@@ -63,8 +63,14 @@ function addNarRoute(
     exposeHeadRoute: false,
     handler: async (request, reply) => {
       const call = callOf(request, reply)
-      const { node, narSize } = await find(request, call)
-      reply.type(NAR_TYPE).header('accept-ranges', 'bytes')
+      const { node, narSize, compression = 'none' } = await find(request, call)
+      reply.type(NAR_TYPE)
+      if (compression !== 'none') {
+        // Made anew, so neither its length nor any part of it is known beforehand.
+        if (request.method === 'HEAD') return reply.send()
+        return reply.send(compressed(streamOf(renderNar(node, castore, call)), compression))
+      }
+      reply.header('accept-ranges', 'bytes')
       const isHead = request.method === 'HEAD'
       const range = isHead ? undefined : parseByteRange(request.headers.range, narSize)
       reply.header('content-length', range?.length ?? narSize)
@@ -73,10 +79,13 @@ function addNarRoute(
         const last = range.offset + range.length - 1
         reply.code(206).header('content-range', `bytes ${range.offset}-${last}/${narSize}`)
       }
-      const nar = renderNar(node, castore, call, range)
-      return reply.send(Readable.from(nar, { objectMode: false, highWaterMark: WAITING_BYTES }))
+      return reply.send(streamOf(renderNar(node, castore, call, range)))
     },
   })
+}
+
+function streamOf(nar: AsyncIterable<Uint8Array>): Readable {
+  return Readable.from(nar, { objectMode: false, highWaterMark: WAITING_BYTES })
 }
 
 /** What the URL's root stands for, where it is here. */
@@ -127,16 +136,22 @@ async function isHeld(
   }
 }
 
-/** An uploaded NAR can be served under the name it came by only where that was uncompressed. */
+/**
+ * An uploaded NAR, under the name of its file: who uploaded it remembers that, and how it was
+ * compressed, for as long as any narinfo.
+ */
 async function findUploaded(
   file: string,
-  { uploads }: GatewayComponents,
+  { uploads, castore }: GatewayComponents,
   call: Call,
 ): Promise<FoundNar> {
-  const uploaded =
-    compressionOf(file) === 'none' ? await uploads.get(hashIn(file), call) : undefined
-  if (uploaded === undefined) throw absent('no such NAR here')
-  return uploaded
+  const uploaded = await uploads.getFile(file, call)
+  if (uploaded === undefined || !(await isHeld(uploaded.node, castore, call))) {
+    throw absent('no such NAR here')
+  }
+  const compression = COMPRESSIONS.find((it) => it === uploaded.compression)
+  if (compression === undefined) throw absent('no such NAR here')
+  return { ...uploaded, compression }
 }
 
 function pathHash(text: string): Uint8Array {
@@ -146,51 +161,4 @@ function pathHash(text: string): Uint8Array {
     if (!(cause instanceof NixError)) throw cause
     throw badRequest(cause.message, cause)
   }
-}
-
-function hashIn(file: string): Uint8Array {
-  try {
-    return decodeNixBase32(file.slice(0, -'.nar'.length), 32)
-  } catch (cause) {
-    if (!(cause instanceof NixError)) throw cause
-    throw absent(cause.message)
-  }
-}
-
-async function takeIn(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { castore, uploads }: GatewayComponents,
-): Promise<FastifyReply> {
-  const { file } = request.params as { file: string }
-  const call = callOf(request, reply)
-  const compression = compressionOf(file)
-  if (compression === undefined) {
-    throw badRequest(`NARs are taken in by these compressions: ${COMPRESSIONS.join(', ')}`)
-  }
-  const nar = await ingested(decompressed(request.raw, compression), castore, call)
-  await uploads.put(nar, call)
-  return reply.code(204).send()
-}
-
-async function ingested(
-  source: AsyncIterable<Uint8Array>,
-  castore: GatewayComponents['castore'],
-  call: Call,
-): ReturnType<typeof ingestNar> {
-  try {
-    return await ingestNar(source, castore, call)
-  } catch (cause) {
-    call.signal.throwIfAborted()
-    if (cause instanceof CastoreError && cause.fault.code !== 'invalid') throw cause
-    if (isOwnFailure(cause)) throw cause
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw badRequest(`the NAR can not be taken in: ${why}`, cause)
-  }
-}
-
-/** Whether it is this machine that failed, such as by a full disk, and not what was sent. */
-function isOwnFailure(error: unknown): boolean {
-  if (error instanceof NarError || !(error instanceof Error) || !('code' in error)) return false
-  return ['ENOSPC', 'EIO', 'EDQUOT', 'EMFILE', 'EROFS'].includes(String(error.code))
 }

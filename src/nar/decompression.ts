@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { pipeline, type Readable, type Transform } from 'node:stream'
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
 import { createUnxz } from 'node-liblzma'
@@ -14,6 +15,16 @@ export const XZ_MEMORY_BYTES_MAX = 128 * 1024 * 1024
 /** The largest window of a zstd stream, as a power of two: 128 MiB, what zstd itself allows. */
 const ZSTD_WINDOW_LOG_MAX = 27
 
+/** What compressed streams begin with, and NARs: the length of their first word. */
+const MAGICS: Readonly<Record<Compression, Buffer>> = {
+  none: Buffer.from('0d00000000000000', 'hex'),
+  xz: Buffer.from('fd377a585a00', 'hex'),
+  zstd: Buffer.from('28b52ffd', 'hex'),
+  gzip: Buffer.from('1f8b', 'hex'),
+}
+
+const MAGIC_BYTES = 8
+
 /** Which compression a file name's ending says, undefined where it is none that is known. */
 export function compressionOf(fileName: string): Compression | undefined {
   if (fileName.endsWith('.nar')) return 'none'
@@ -21,6 +32,18 @@ export function compressionOf(fileName: string): Compression | undefined {
   if (fileName.endsWith('.nar.zst')) return 'zstd'
   if (fileName.endsWith('.nar.gz')) return 'gzip'
   return undefined
+}
+
+/**
+ * Which compression the first bytes of a stream show; they stay in it. Nix 2.8 puts no ending on
+ * the names of files that it compresses with gzip.
+ */
+export async function compressionShownBy(source: Readable): Promise<Compression> {
+  if (source.readableLength === 0 && !source.readableEnded) await once(source, 'readable')
+  const head: Buffer | null = source.read(MAGIC_BYTES) ?? source.read()
+  if (head === null) return 'none'
+  source.unshift(head)
+  return COMPRESSIONS.find((it) => head.subarray(0, MAGICS[it].length).equals(MAGICS[it])) ?? 'none'
 }
 
 /**

@@ -4,16 +4,17 @@ import type { UploadedNar } from './uploaded-nar.ts'
 
 /** The stored form of an uploaded NAR, `cairn.store.v1.UploadedNar`. */
 export function encodeUploadedNar(nar: UploadedNar): Uint8Array {
-  const { narSha256, narSize } = nar
+  const { narSha256, narSize, compression } = nar
   return Message.encode({
     node: toWireNode(new Uint8Array(0), nar.node),
     narSha256,
     narSize,
+    compression,
   }).finish()
 }
 
 /** Reads the stored form. @throws CastoreError where the root is none */
 export function decodeUploadedNar(encoded: Uint8Array): UploadedNar {
-  const { node, narSha256, narSize } = Message.decode(encoded)
-  return { node: fromWireNode(node).node, narSha256, narSize }
+  const { node, narSha256, narSize, compression } = Message.decode(encoded)
+  return { node: fromWireNode(node).node, narSha256, narSize, compression }
 }

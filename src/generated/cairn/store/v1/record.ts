@@ -28,6 +28,7 @@ export interface UploadedNar {
   node?: Node | undefined;
   narSha256: Uint8Array;
   narSize: number;
+  compression: string;
 }
 
 function createBaseBlobLayout(): BlobLayout {
@@ -191,7 +192,7 @@ export const SignedPathInfo: MessageFns<SignedPathInfo> = {
 };
 
 function createBaseUploadedNar(): UploadedNar {
-  return { node: undefined, narSha256: new Uint8Array(0), narSize: 0 };
+  return { node: undefined, narSha256: new Uint8Array(0), narSize: 0, compression: "" };
 }
 
 export const UploadedNar: MessageFns<UploadedNar> = {
@@ -204,6 +205,9 @@ export const UploadedNar: MessageFns<UploadedNar> = {
     }
     if (message.narSize !== 0) {
       writer.uint32(24).uint64(message.narSize);
+    }
+    if (message.compression !== "") {
+      writer.uint32(34).string(message.compression);
     }
     return writer;
   },
@@ -243,6 +247,14 @@ export const UploadedNar: MessageFns<UploadedNar> = {
             }
 
             message.narSize = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.compression = reader.string();
             continue;
           }
         }
