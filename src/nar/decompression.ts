@@ -39,11 +39,22 @@ export function compressionOf(fileName: string): Compression | undefined {
  * the names of files that it compresses with gzip.
  */
 export async function compressionShownBy(source: Readable): Promise<Compression> {
-  if (source.readableLength === 0 && !source.readableEnded) await once(source, 'readable')
+  if (source.readableLength === 0) await readable(source)
   const head: Buffer | null = source.read(MAGIC_BYTES) ?? source.read()
   if (head === null) return 'none'
   source.unshift(head)
   return COMPRESSIONS.find((it) => head.subarray(0, MAGICS[it].length).equals(MAGICS[it])) ?? 'none'
+}
+
+/** Resolves once there is something to read, or nothing will come. @throws the stream's error */
+async function readable(source: Readable): Promise<void> {
+  const over = new AbortController()
+  const { signal } = over
+  try {
+    await Promise.race([once(source, 'readable', { signal }), once(source, 'close', { signal })])
+  } finally {
+    over.abort()
+  }
 }
 
 /**

@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import type { Castore } from '../../src/castore/castore.ts'
+import type { RecordKind } from '../../src/castore/record-store.ts'
+import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
+import { recordCastore } from '../../src/castore/stores/record-castore.ts'
+import { SegmentRecordStore } from '../../src/castore/stores/segment-record-store.ts'
+import type { Call } from '../../src/foundation/call.ts'
+import { silentLog } from '../../src/foundation/log.ts'
+import { systemClock } from '../../src/foundation/system-clock.ts'
+import { Gateway } from '../../src/gateway/gateway.ts'
+import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import type { StorePath } from '../../src/nix/store-path.ts'
+import type { PathInfo } from '../../src/pathinfo/path-info.ts'
+import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
+import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
+import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
+import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
+import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
+import type { PathSource } from '../../src/substitution/path-source.ts'
+import { Substituter } from '../../src/substitution/substituter.ts'
+import { pathNamed } from '../fixtures/claims.ts'
+import { call } from '../fixtures/content.ts'
+import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
+import { inPieces, narOf, type Tree } from '../nar/trees.ts'
+
+/** A gateway on a free port, with all that is behind it but other nodes. */
+export interface TestGateway extends AsyncDisposable {
+  readonly url: string
+  readonly port: number
+  readonly gateway: Gateway
+  readonly castore: Castore
+  readonly records: ForgetfulRecordStore | SegmentRecordStore
+  /** Takes a tree in as its owner does. */
+  hold(name: string, tree: Tree): Promise<PathInfo>
+}
+
+export interface TestGatewayInit {
+  readonly storage?: 'memory' | 'segments'
+  /** Where segments are; by default a new directory, which goes with the gateway. */
+  readonly directory?: string
+  readonly host?: string
+  readonly sources?: readonly PathSource[]
+}
+
+/** Starts a gateway; disposing of it stops it. */
+export async function testGateway(init: TestGatewayInit = {}): Promise<TestGateway> {
+  await using stack = new AsyncDisposableStack()
+  const records = init.storage === 'segments' ? await segments() : new ForgetfulRecordStore()
+  const castore = recordCastore({ records })
+  const pathInfos = new RecordPathInfoStore({ records })
+  const uploads = new UploadedNarStore({ records })
+  const trust = new TrustPolicy({}, { trustedKeys: [] })
+  const intake = new OwnerIntake({ pathInfos, trust, share: new SharePolicy({ trust }) })
+  const base = { castore, pathInfos, trust, clock: systemClock, log: silentLog }
+  const substituter = new Substituter({ ...base, sources: init.sources ?? [] })
+  const serving = { ...base, substituter, intake, uploads }
+  const gateway = new Gateway(serving, { host: init.host ?? '127.0.0.1', port: 0 })
+  await gateway.start()
+  stack.defer(() => gateway.stop())
+  const owned = stack.move()
+  return {
+    url: gateway.url,
+    port: Number(new URL(gateway.url).port),
+    ...{ gateway, castore, records },
+    hold: async (name, tree) => {
+      const ingested = await ingestNar(inPieces(narOf(tree), [1 << 20]), castore, call)
+      const fields = { storePath: pathNamed(name), references: [], ...ingested }
+      return (await intake.take(fields, call)).pathInfo
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+
+  async function segments(): Promise<SegmentRecordStore> {
+    const directory = init.directory ?? stack.use(await temporaryDirectory()).path
+    const opened = await SegmentRecordStore.open({
+      directory: join(directory, 'store'),
+      log: silentLog,
+    })
+    stack.defer(() => opened.close())
+    return opened
+  }
+}
+
+/** Records that can be lost while they are in use. */
+export class ForgetfulRecordStore extends MemoryRecordStore {
+  /** How many more chunks can be read; all by default. */
+  chunksLeft = Number.POSITIVE_INFINITY
+
+  override async get(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(Uint8Array | undefined)[]> {
+    const records = await super.get(kind, keys, call)
+    if (kind !== 'chunk') return records
+    return records.map((it) => (this.chunksLeft-- > 0 ? it : undefined))
+  }
+}
+
+/** The URL of a path's narinfo. */
+export function narInfoUrl({ url }: TestGateway, storePath: StorePath): string {
+  return `${url}/${storePath.hashText}.narinfo`
+}
