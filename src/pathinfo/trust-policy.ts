@@ -3,7 +3,7 @@ import { nixFingerprint } from '../nix/fingerprint.ts'
 import type { PublicKey } from '../nix/key.ts'
 import type { Signature } from '../nix/signature.ts'
 import type { Claim } from './claim.ts'
-import type { PathInfo } from './path-info.ts'
+import { PathInfo } from './path-info.ts'
 import { PathInfoError } from './path-info-error.ts'
 import { rootFingerprint } from './root-fingerprint.ts'
 
@@ -90,6 +90,20 @@ export class TrustPolicy {
   /** Whether a configured key has signed the path, either way. */
   isSigned(pathInfo: PathInfo): boolean {
     return this.#signedOverRoot(pathInfo) || this.#signedTheNixWay(pathInfo)
+  }
+
+  /**
+   * The path without signatures that name a trusted key which did not make them. Those of keys that
+   * are not known here stay: others may know them.
+   */
+  withoutForged(pathInfo: PathInfo): PathInfo {
+    const keep = (signatures: readonly Signature[], message: Uint8Array) =>
+      signatures.filter((it) => this.#keys.get(it.name)?.verify(message, it) !== false)
+    return new PathInfo({
+      ...pathInfo,
+      signatures: keep(pathInfo.signatures, nixFingerprint(pathInfo)),
+      rootSignatures: keep(pathInfo.rootSignatures, rootFingerprint(pathInfo)),
+    })
   }
 
   #signedOverRoot(pathInfo: PathInfo): boolean {

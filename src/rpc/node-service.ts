@@ -67,8 +67,11 @@ export function nodeService(components: NodeServiceComponents): NodeServiceServe
     addSignatures: unary(async ({ storePath, signatures, rootSignatures }, call) => {
       const pathInfo = await components.pathInfos.get(StorePath.parse(storePath).hash, call)
       if (pathInfo === undefined) throw notFound(`${storePath} is not held here`)
-      const more = [signatures.map(parseSignature), rootSignatures.map(parseSignature)] as const
-      await components.intake.take(pathInfo.withSignatures(...more), call)
+      const added = {
+        nix: signatures.map(parseSignature),
+        root: rootSignatures.map(parseSignature),
+      }
+      await components.intake.addSignatures(pathInfo, added, call)
       return {}
     }),
   }

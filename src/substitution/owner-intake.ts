@@ -1,6 +1,8 @@
 import { equalBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
+import type { Signature } from '../nix/signature.ts'
 import { PathInfo, type PathInfoFields } from '../pathinfo/path-info.ts'
+import { PathInfoError } from '../pathinfo/path-info-error.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { SharePolicy } from '../pathinfo/share-policy.ts'
 import type { Signer } from '../pathinfo/signer.ts'
@@ -34,16 +36,45 @@ export class OwnerIntake {
     this.#signer = components.signer
   }
 
-  /** Stores a path whose content is in the castore already. */
+  /**
+   * Stores a path whose content is in the castore already. Signatures that a trusted key belies are
+   * left out: whoever got them from here would take this node for a liar.
+   */
   async take(fields: PathInfoFields, call: Call): Promise<TakenIn> {
     const given = new PathInfo(fields)
     const held = await this.#pathInfos.get(given.storePath.hash, call)
     const same = held !== undefined && equalBytes(held.narSha256, given.narSha256)
     const merged = same ? given.withSignatures(held.signatures, held.rootSignatures) : given
-    const pathInfo = this.#signer === undefined ? merged : this.#signer.sign(merged)
+    const honest = this.#trust.withoutForged(merged)
+    const pathInfo = this.#signer === undefined ? honest : this.#signer.sign(honest)
+    return await this.#put(pathInfo, call)
+  }
+
+  /**
+   * Adds signatures to a path that is held; this node's own key signs nothing by it.
+   * @throws PathInfoError 'bad-signature' where one names a trusted key that did not make it
+   */
+  async addSignatures(
+    held: PathInfo,
+    added: { readonly nix: readonly Signature[]; readonly root: readonly Signature[] },
+    call: Call,
+  ): Promise<TakenIn> {
+    const pathInfo = held.withSignatures(added.nix, added.root)
+    const kept = this.#trust.withoutForged(pathInfo)
+    if (countOf(kept) === countOf(pathInfo)) return await this.#put(pathInfo, call)
+    const storePath = held.storePath.toString()
+    const what = `a signature for ${storePath} is not from the key that it names`
+    throw new PathInfoError({ code: 'bad-signature', storePath }, what)
+  }
+
+  async #put(pathInfo: PathInfo, call: Call): Promise<TakenIn> {
     const claim = asFinal(this.#trust.admit({ pathInfo, origin: 'owner' }))
     if (claim === undefined) throw new Error("the owner's word is final")
     await this.#pathInfos.put([claim], call)
     return { pathInfo, shared: this.#share.shares(pathInfo) }
   }
+}
+
+function countOf({ signatures, rootSignatures }: PathInfo): number {
+  return signatures.length + rootSignatures.length
 }

@@ -50,3 +50,39 @@ test('signatures that came before are kept where the content is the same, and on
   const changed = pathInfoOf('mine', { narSha256: noise(32, 'rebuilt') })
   expect(namesOn((await intake.take(changed, call)).pathInfo)).toEqual(['a-1'])
 })
+
+test('a signature that a trusted key belies is left out', async () => {
+  const { intake } = intakeOf()
+  const forged = [{ name: 'a-1', data: noise(64) }]
+  const unknown = [{ name: 'b-1', data: noise(64) }]
+  const given = pathInfoOf('mine', { signatures: [...forged, ...unknown], rootSignatures: forged })
+  const { pathInfo } = await intake.take(given, call)
+  expect(namesOn(pathInfo)).toEqual(['b-1'])
+  expect(pathInfo.rootSignatures).toEqual([])
+  const signed = await intake.take(new Signer({ key: KEYS.a }).sign(pathInfoOf('other')), call)
+  expect(namesOn(signed.pathInfo)).toEqual(['a-1'])
+  // The same content, but what was signed has changed.
+  const changed = await intake.take(pathInfoOf('other', { references: [] }), call)
+  expect(namesOn(changed.pathInfo)).toEqual([])
+})
+
+test('signatures are added where no trusted key belies them, and nothing is signed by it', async () => {
+  const { intake, pathInfos } = intakeOf(new Signer({ key: KEYS.b }))
+  const { pathInfo } = await intake.take(pathInfoOf('mine'), call)
+  const { signatures, rootSignatures } = new Signer({ key: KEYS.a }).sign(pathInfoOf('mine'))
+  const forged = { name: 'a-1', data: noise(64) }
+  for (const added of [
+    { nix: [...signatures, forged], root: [] },
+    { nix: [], root: [forged] },
+    { nix: rootSignatures, root: signatures }, // true ones, but of something else
+  ]) {
+    await expect(intake.addSignatures(pathInfo, added, call)).rejects.toThrow(
+      expect.objectContaining({ fault: expect.objectContaining({ code: 'bad-signature' }) }),
+    )
+    expect(namesOn((await pathInfos.get(pathNamed('mine').hash, call))!)).toEqual(['b-1'])
+  }
+  const added = { nix: signatures, root: rootSignatures }
+  const taken = await intake.addSignatures(pathInfo, added, call)
+  expect(taken.shared).toBe(true)
+  expect(namesOn(taken.pathInfo)).toEqual(['b-1', 'a-1'])
+})
