@@ -23,7 +23,8 @@ export async function gatewayFigures(scratch: string, key: BenchKey): Promise<Fi
   await program('nix', ['copy', '--to', `file://${cache}?compression=none`, storePath], NIX)
   await using nginx = await startNginx(cache, scratch)
   await using node = await startSource(key)
-  await program('nix', ['copy', '--to', node.gatewayUrl, storePath], NIX)
+  // By default Nix compresses with xz, which takes it minutes for random bytes.
+  await program('nix', ['copy', '--to', `${node.gatewayUrl}?compression=none`, storePath], NIX)
   await program('nix-store', ['--delete', storePath], NIX)
 
   const hash = basename(storePath).slice(0, 32)
