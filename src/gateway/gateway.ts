@@ -37,12 +37,17 @@ export class Gateway implements Service {
   readonly #clock: Clock
   readonly #init: GatewayInit
   readonly #app: FastifyInstance
+  #isStopping = false
 
   constructor(components: GatewayComponents & { readonly clock: Clock }, init: GatewayInit) {
     this.#clock = components.clock
     this.#log = components.log
     this.#init = init
     this.#app = makeApp(components)
+    // A connection whose last answer has finished would be kept alive, and hold up the stop.
+    this.#app.addHook('onResponse', async () => {
+      if (this.#isStopping) setImmediate(() => this.#app.server.closeIdleConnections())
+    })
   }
 
   /** The URL that clients use; the port is the real one once it has started. */
@@ -54,12 +59,16 @@ export class Gateway implements Service {
   }
 
   async start(): Promise<void> {
-    await this.#app.listen({ host: this.#init.host, port: this.#init.port })
+    const { host, port } = this.#init
+    await this.#app.listen({ host, port }).catch((cause) => {
+      throw new Error(`the gateway can not listen at ${host}:${port}: ${cause.message}`, { cause })
+    })
     this.#log.info('gateway listens', { url: this.url })
   }
 
   /** Takes no new requests; answers under way finish, or are cut after {@link DRAIN_MS}. */
   async stop(): Promise<void> {
+    this.#isStopping = true
     const limit = deadline(this.#clock, DRAIN_MS, 'finishing the answers under way')
     limit.signal.addEventListener('abort', () => this.#app.server.closeAllConnections())
     try {

@@ -65,8 +65,10 @@ export class RpcServer implements Service {
     const { promise, resolve, reject } = Promise.withResolvers<number>()
     const credentials = ServerCredentials.createInsecure()
     this.#server.bindAsync(`${host}:${this.#port}`, credentials, (error, port) => {
-      if (error === null) resolve(port)
-      else reject(error)
+      if (error === null) return resolve(port)
+      const where = `${host}:${this.#port}`
+      const what = `the gRPC server can not listen at ${where}: ${error.message}`
+      return reject(new Error(what, { cause: error }))
     })
     return await promise
   }
