@@ -115,12 +115,14 @@ export class NodeClient implements Disposable {
     init: { closure: boolean },
     call: Call,
   ): AsyncGenerator<FetchReport> {
+    call.signal.throwIfAborted()
     const stream = this.#client.fetch({ storePaths: [...storePaths], closure: init.closure })
     const onAbort = (): void => stream.cancel()
     call.signal.addEventListener('abort', onAbort, { once: true })
     try {
       for await (const event of stream as AsyncIterable<FetchEvent>) yield fromWireEvent(event)
     } catch (error) {
+      call.signal.throwIfAborted()
       throw this.#translated(error as ServiceError)
     } finally {
       call.signal.removeEventListener('abort', onAbort)
@@ -133,6 +135,7 @@ export class NodeClient implements Disposable {
   }
 
   async #unary<Q, A>(method: Unary<Q, A>, request: Q, call: Call): Promise<A> {
+    call.signal.throwIfAborted()
     const { promise, resolve, reject } = Promise.withResolvers<A>()
     const running = method(request, (error, answer) => {
       if (error === null) resolve(answer)
@@ -142,6 +145,9 @@ export class NodeClient implements Disposable {
     call.signal.addEventListener('abort', onAbort, { once: true })
     try {
       return await promise
+    } catch (error) {
+      call.signal.throwIfAborted()
+      throw error
     } finally {
       call.signal.removeEventListener('abort', onAbort)
     }

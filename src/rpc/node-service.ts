@@ -50,7 +50,8 @@ export function nodeService(components: NodeServiceComponents): NodeServiceServe
     fetch: (call) => {
       fetchPaths(components, call).then(
         () => call.end(),
-        (error) => call.destroy(toServiceError(error)),
+        // Destroying it would tell the client nothing, which then waits for ever.
+        (error) => call.emit('error', toServiceError(error)),
       )
     },
     status: unary(async () => toWireStatus(view.status())),

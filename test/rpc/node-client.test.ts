@@ -1,0 +1,259 @@
+import { credentials, type ServiceError, status } from '@grpc/grpc-js'
+import { expect, test } from 'vitest'
+import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
+import { recordCastore } from '../../src/castore/stores/record-castore.ts'
+import { silentLog } from '../../src/foundation/log.ts'
+import { systemClock } from '../../src/foundation/system-clock.ts'
+import { NodeServiceClient } from '../../src/generated/cairn/node/v1/node.ts'
+import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import { renderSignature } from '../../src/nix/signature.ts'
+import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
+import { Signer } from '../../src/pathinfo/signer.ts'
+import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
+import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
+import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
+import { NodeClient, NodeClientError } from '../../src/rpc/node-client.ts'
+import type { NodeStatus, PeerStatus } from '../../src/rpc/node-view.ts'
+import { RpcServer } from '../../src/rpc/rpc-server.ts'
+import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
+import type { Offer, PathSource } from '../../src/substitution/path-source.ts'
+import { Substituter } from '../../src/substitution/substituter.ts'
+import { until } from '../fixtures/await-peers.ts'
+import { KEYS, pathInfoOf, pathNamed } from '../fixtures/claims.ts'
+import { call, collect, noise } from '../fixtures/content.ts'
+import { inPieces, narOf, SMALL } from '../nar/trees.ts'
+
+const STATUS: NodeStatus = {
+  version: '1.2.3',
+  peerId: 'me',
+  listening: ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/2'],
+  uptimeMs: 2 ** 40,
+  stateDirectory: '/state',
+  gateway: 'http://127.0.0.1:9000',
+  peers: 2,
+  storePaths: 3,
+  chunks: 4,
+  directories: 5,
+  storedBytes: 2 ** 50,
+  residentBytes: 6,
+  bytesServed: 7,
+  bytesFetched: 8,
+  trustedKeys: ['a', 'b'],
+  signingKey: undefined,
+}
+
+const PEERS: PeerStatus[] = [
+  {
+    ...{ id: 'one', address: '/ip4/1.2.3.4/tcp/5', standing: 'welcome', bytesReceived: 1 },
+    ...{ bytesSent: 2 ** 50, latencyMs: 3, reason: undefined },
+  },
+  {
+    ...{ id: 'two', address: '', standing: 'banned', bytesReceived: 0, bytesSent: 0 },
+    ...{ latencyMs: undefined, reason: 'it lied' },
+  },
+]
+
+/** A source whose offers come from a list and whose content never arrives. */
+class WaitingSource implements PathSource {
+  readonly name = 'waiting'
+  fetching = 0
+  left = 0
+  readonly #offers: readonly Offer['claim'][]
+
+  constructor(_components: object, init: { offers: readonly Offer['claim'][] }) {
+    this.#offers = init.offers
+  }
+
+  async *find(hash: Uint8Array): AsyncGenerator<Offer> {
+    for (const claim of this.#offers) {
+      if (Buffer.compare(claim.pathInfo.storePath.hash, hash) !== 0) continue
+      const fetch: Offer['fetch'] = async (_into, _progress, { signal }) => {
+        this.fetching++
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+        this.left++
+        signal.throwIfAborted()
+      }
+      yield { claim, fetch, turnDown: () => undefined }
+    }
+  }
+}
+
+async function testNode(init: { signer?: Signer; source?: PathSource } = {}) {
+  const records = new MemoryRecordStore()
+  const castore = recordCastore({ records })
+  const pathInfos = new RecordPathInfoStore({ records })
+  const uploads = new UploadedNarStore({ records })
+  const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
+  const share = new SharePolicy({ trust })
+  const intake = new OwnerIntake({ pathInfos, trust, share, signer: init.signer })
+  const base = { castore, pathInfos, trust, clock: systemClock, log: silentLog }
+  const sources = init.source === undefined ? [] : [init.source]
+  const substituter = new Substituter({ ...base, sources })
+  const view = { status: () => STATUS, peers: () => PEERS }
+  const server = new RpcServer(
+    { ...base, view, intake, uploads, substituter },
+    { host: '127.0.0.1', port: 0 },
+  )
+  await server.start()
+  const client = new NodeClient({}, { address: server.address })
+  const upload = async (): Promise<Uint8Array> => {
+    const nar = await ingestNar(inPieces(narOf(SMALL), [1000]), castore, call)
+    await uploads.put('x.nar', { ...nar, compression: 'none' }, call)
+    return nar.narSha256
+  }
+  return {
+    ...{ server, client, intake, pathInfos, upload },
+    [Symbol.asyncDispose]: async () => {
+      client[Symbol.dispose]()
+      await server.stop()
+    },
+  }
+}
+
+/** gRPC's own status of what a raw call fails with. */
+async function statusOf(
+  address: string,
+  ask: (client: NodeServiceClient, done: (error: ServiceError | null) => void) => unknown,
+): Promise<status | undefined> {
+  const client = new NodeServiceClient(address, credentials.createInsecure())
+  const error = await new Promise<ServiceError | null>((resolve) => ask(client, resolve))
+  client.close()
+  return error?.code
+}
+
+test('status and peers come as they are', async () => {
+  await using node = await testNode()
+  expect(await node.client.status(call)).toEqual(STATUS)
+  expect(await node.client.peers(call)).toEqual(PEERS)
+})
+
+test('an uploaded NAR is imported under a name, and described', async () => {
+  await using node = await testNode({ signer: new Signer({ key: KEYS.a }) })
+  const narSha256 = await node.upload()
+  const imported = await node.client.import('some-name', narSha256, call)
+  expect(imported).toEqual({
+    storePath: expect.stringMatching(/^\/nix\/store\/[0-9a-z]{32}-some-name$/),
+    narSize: narOf(SMALL).length,
+    shared: true,
+  })
+  const described = await node.client.describe(imported.storePath, call)
+  expect(described).toMatchObject({ narSize: imported.narSize, references: [] })
+  expect(described?.ca).toMatch(/^fixed:r:sha256:/)
+  expect(described?.rootSignatures).toHaveLength(1)
+  expect(await node.client.describe(pathNamed('absent').toString(), call)).toBeUndefined()
+})
+
+test('what is asked wrongly is the client’s fault, by gRPC’s own codes', async () => {
+  await using node = await testNode()
+  const { address } = node.server
+  const narSha256 = await node.upload()
+  const storePath = pathNamed('absent').toString()
+  const nothing = { signatures: [], rootSignatures: [] }
+  expect(await statusOf(address, (it, done) => it.describe({ storePath: 'x' }, done))).toBe(
+    status.INVALID_ARGUMENT,
+  )
+  expect(
+    await statusOf(address, (it, done) => it.addSignatures({ storePath, ...nothing }, done)),
+  ).toBe(status.NOT_FOUND)
+  expect(
+    await statusOf(address, (it, done) => it.import({ name: 'x', narSha256: noise(32) }, done)),
+  ).toBe(status.NOT_FOUND)
+  for (const name of ['', 'a/b', 'x'.repeat(300)]) {
+    expect(await statusOf(address, (it, done) => it.import({ name, narSha256 }, done))).toBe(
+      status.INVALID_ARGUMENT,
+    )
+  }
+  expect(
+    await statusOf(address, (it, done) =>
+      it
+        .fetch({ storePaths: ['x'], closure: true })
+        .on('data', () => undefined)
+        .on('error', done),
+    ),
+  ).toBe(status.INVALID_ARGUMENT)
+})
+
+test('signatures are added where they verify, or are of a key that is not known here', async () => {
+  await using node = await testNode()
+  const { pathInfo } = await node.intake.take(pathInfoOf('mine'), call)
+  const path = pathInfo.storePath.toString()
+  const texts = (key: keyof typeof KEYS) => {
+    const { signatures, rootSignatures } = new Signer({ key: KEYS[key] }).sign(pathInfo)
+    return { nix: signatures.map(renderSignature), root: rootSignatures.map(renderSignature) }
+  }
+  const names = async () => {
+    const { signatures, rootSignatures } = (await node.client.describe(path, call))!
+    return [signatures.map(({ name }) => name), rootSignatures.map(({ name }) => name)]
+  }
+  const forged = renderSignature({ name: 'a-1', data: noise(64) })
+  for (const wrong of [forged, 'a-1', 'a-1:', `a-1:${noise(10).toString('base64')}`, '']) {
+    const adding = node.client.addSignatures(path, { nix: [wrong], root: [] }, call)
+    await expect(adding).rejects.toThrow(NodeClientError)
+    expect(await names()).toEqual([[], []])
+  }
+  expect(
+    await statusOf(node.server.address, (it, done) =>
+      it.addSignatures({ storePath: path, signatures: [forged], rootSignatures: [] }, done),
+    ),
+  ).toBe(status.INVALID_ARGUMENT)
+  await node.client.addSignatures(path, texts('b'), call)
+  await node.client.addSignatures(path, texts('a'), call)
+  expect(await names()).toEqual([
+    ['b-1', 'a-1'],
+    ['b-1', 'a-1'],
+  ])
+})
+
+test('a fetch tells what became of each path', async () => {
+  await using node = await testNode()
+  const { pathInfo } = await node.intake.take(pathInfoOf('mine'), call)
+  const paths = [pathInfo.storePath, pathNamed('absent')].map(String)
+  const reports = await collect(node.client.fetch(paths, { closure: false }, call))
+  const outcomes = reports.flatMap(({ outcome }) => (outcome === undefined ? [] : [outcome]))
+  expect(outcomes).toHaveLength(2)
+  expect(outcomes).toContainEqual({ storePath: paths[0], held: true, error: undefined })
+  expect(outcomes).toContainEqual({
+    ...{ storePath: paths[1], held: false },
+    error: expect.stringContaining('nobody who is reached has'),
+  })
+  expect(reports.at(-1)).toMatchObject({ pathsTotal: 2, pathsDone: 2 })
+  const closure = await collect(node.client.fetch([paths[0]!], { closure: true }, call))
+  expect(closure.at(-1)).toMatchObject({ pathsTotal: 2, pathsDone: 2 }) // and its reference
+})
+
+test('a client that leaves ends the fetch behind it', async () => {
+  const pathInfo = new Signer({ key: KEYS.a }).sign(pathInfoOf('wanted'))
+  const source = new WaitingSource({}, { offers: [{ pathInfo, origin: 'stranger' }] })
+  await using node = await testNode({ source })
+  const abort = new AbortController()
+  const reason = new Error('no longer wanted')
+  const path = pathInfo.storePath.toString()
+  const fetching = collect(node.client.fetch([path], { closure: false }, { signal: abort.signal }))
+  await until(() => source.fetching === 1)
+  abort.abort(reason)
+  await expect(fetching).rejects.toBe(reason)
+  await until(() => source.left === 1)
+  for await (const _ of node.client.fetch([path], { closure: false }, call)) {
+    if (source.fetching === 2) break
+  }
+  await until(() => source.left === 2)
+})
+
+test('a call that is aborted already asks nothing', async () => {
+  await using node = await testNode()
+  const reason = new Error('too late')
+  const late = { signal: AbortSignal.abort(reason) }
+  await expect(node.client.status(late)).rejects.toBe(reason)
+  await expect(collect(node.client.fetch([], { closure: true }, late))).rejects.toBe(reason)
+})
+
+test('where no node answers, the client says so', async () => {
+  const node = await testNode()
+  const { address } = node.server
+  await node[Symbol.asyncDispose]()
+  using client = new NodeClient({}, { address })
+  const error = await client.status(call).catch((thrown) => thrown)
+  expect(error).toBeInstanceOf(NodeClientError)
+  expect(error.unreachable).toBe(true)
+  expect(error.message).toContain(`no cairn node answers at ${address}`)
+})
