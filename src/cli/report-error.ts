@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander'
-import { NodeClientError } from '../daemon/client.ts'
+import { NixError, NodeClientError } from '../daemon/client.ts'
 import { ConfigError } from '../daemon/config-error.ts'
 
 const FAILED = 1
@@ -10,6 +10,7 @@ const NO_NODE = 3
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USED_WRONGLY
   if (error instanceof ConfigError) return USED_WRONGLY
+  if (error instanceof NixError) return USED_WRONGLY // a store path, name or key that is none
   if (error instanceof NodeClientError && error.unreachable) return NO_NODE
   return FAILED
 }

@@ -14,6 +14,7 @@ import { StorePath } from '../nix/store-path.ts'
 import { rootFingerprint } from '../pathinfo/root-fingerprint.ts'
 import { type Imported, NodeClient } from '../rpc/node-client.ts'
 
+export { NixError } from '../nix/nix-error.ts'
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
 export type { FetchReport, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
 
