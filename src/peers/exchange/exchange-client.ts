@@ -1,12 +1,16 @@
 import type { Call } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
+import { Semaphore } from '../../foundation/semaphore.ts'
 import { SingleFlight } from '../../foundation/single-flight.ts'
 import { PeerError } from '../peer-error.ts'
 import type { PeerNetwork } from '../peer-network.ts'
 import { misdeedOf } from '../standing/misdeed.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
-import { type Ask, ExchangeSession } from './exchange-session.ts'
+import { type Ask, ExchangeSession, SMALL_ANSWER_BYTES } from './exchange-session.ts'
+
+/** How many bytes of large answers may be on their way from all peers together. */
+const IN_FLIGHT_BYTES_MAX = 48 * 1024 * 1024
 
 /**
  * Asks peers, over one long-lived channel each. Every fault is told to the ledger; a peer that lied
@@ -18,6 +22,7 @@ export class ExchangeClient {
   readonly #clock: Clock
   readonly #log: Log
   readonly #stallMs: number | undefined
+  readonly #inFlight = new Semaphore(IN_FLIGHT_BYTES_MAX)
   readonly #sessions = new Map<string, ExchangeSession>()
   readonly #opening = new SingleFlight<ExchangeSession>()
 
@@ -35,6 +40,8 @@ export class ExchangeClient {
   /** Makes a request of a peer; resolves when it is answered whole. @throws PeerError and others */
   async ask(peer: string, ask: Ask, call: Call): Promise<void> {
     try {
+      const isSmall = ask.bytes <= SMALL_ANSWER_BYTES
+      using _room = isSmall ? undefined : await this.#inFlight.acquire(ask.bytes, call)
       const session = await this.#session(peer, call)
       await session.request(ask, call)
       this.#ledger.commend(peer)

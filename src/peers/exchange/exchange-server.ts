@@ -14,8 +14,11 @@ import type { Answer, Want } from './want.ts'
 /** How many requests of one channel may be under way or wait; one more ends the channel. */
 export const REQUESTS_MAX = 256
 
-/** How many requests for chunks are worked on at once for one channel. */
-const BULK_REQUESTS_MAX = 2
+/**
+ * How many requests for chunks are read for at once for one channel: the next one while the answer
+ * to another is sent. They are sent one after the other, so that chunks come in the order asked.
+ */
+const BULK_READING_MAX = 2
 
 /** About how many bytes of chunks go into one frame, and are read at once. */
 const CHUNK_FRAME_BYTES = 1024 * 1024
@@ -36,7 +39,8 @@ export interface ExchangeServerComponents {
 
 interface ServedChannel {
   readonly channel: FrameChannel
-  readonly bulk: Semaphore
+  readonly bulkReading: Semaphore
+  readonly bulkSending: Semaphore
   readonly requests: Map<number, AbortController>
 }
 
@@ -58,7 +62,8 @@ export class ExchangeServer {
   async serve(peer: string, channel: FrameChannel): Promise<void> {
     const served: ServedChannel = {
       channel,
-      bulk: new Semaphore(BULK_REQUESTS_MAX),
+      bulkReading: new Semaphore(BULK_READING_MAX),
+      bulkSending: new Semaphore(1),
       requests: new Map(),
     }
     try {
@@ -95,7 +100,7 @@ export class ExchangeServer {
       return served.channel.send(encodeResponse(id, answer))
     }
     try {
-      await this.#serve(want, send, served.bulk, call)
+      await this.#serve(want, send, served, call)
     } catch (error) {
       const reason = call.signal.aborted ? 'taken back' : 'it could not be read'
       await served.channel.send(encodeResponse(id, { type: 'refused', reason }))
@@ -108,7 +113,7 @@ export class ExchangeServer {
   async #serve(
     want: Want,
     send: (answer: Answer) => Promise<void>,
-    bulk: Semaphore,
+    served: ServedChannel,
     call: Call,
   ): Promise<void> {
     switch (want.type) {
@@ -119,8 +124,8 @@ export class ExchangeServer {
       case 'layouts':
         return await this.#serveLayouts(want.digests, send, call)
       case 'chunks': {
-        using _turn = await bulk.acquire(1, call)
-        return await this.#serveChunks(want.digests, send, call)
+        using _turn = await served.bulkReading.acquire(1, call)
+        return await this.#serveChunks(want.digests, send, served, call)
       }
     }
   }
@@ -178,6 +183,7 @@ export class ExchangeServer {
   async #serveChunks(
     digests: readonly Digest[],
     send: (answer: Answer) => Promise<void>,
+    served: ServedChannel,
     call: Call,
   ): Promise<void> {
     const { blobs } = this.#components.castore
@@ -186,9 +192,15 @@ export class ExchangeServer {
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
     const batches = batchesOf(sizes)
     const read = (batch: readonly number[]) => readBatch(blobs, digests, batch, call)
-    for await (const chunks of readAhead(batches, READS_AHEAD, read)) {
-      for (const { data } of chunks) this.#bytesServed += data.length
-      await send({ type: 'chunks', chunks })
+    let turn: Disposable | undefined
+    try {
+      for await (const chunks of readAhead(batches, READS_AHEAD, read)) {
+        turn ??= await served.bulkSending.acquire(1, call)
+        for (const { data } of chunks) this.#bytesServed += data.length
+        await send({ type: 'chunks', chunks })
+      }
+    } finally {
+      turn?.[Symbol.dispose]()
     }
   }
 }

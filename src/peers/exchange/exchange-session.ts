@@ -16,7 +16,13 @@ const STALL_BYTES = 16 * 1024
 export const REQUEST_MS_MAX = 120_000
 
 /** How many bytes of answers may be on their way from one peer at once. */
-export const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024
+export const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
+
+/** Answers up to about this size do not wait behind large ones: someone waits for them. */
+export const SMALL_ANSWER_BYTES = 64 * 1024
+
+/** How many requests may be open on one channel; a server ends one that goes far beyond. */
+const OPEN_MAX = 128
 
 /** How many cancelled requests may still be answered before the channel is given up. */
 const CANCELLED_MAX = 256
@@ -55,6 +61,7 @@ export class ExchangeSession {
   readonly #clock: Clock
   readonly #stallMs: number
   readonly #inFlight = new Semaphore(IN_FLIGHT_BYTES_MAX)
+  readonly #slots = new Semaphore(OPEN_MAX)
   readonly #open = new Map<number, OpenRequest>()
   readonly #cancelled = new Set<number>()
   #lastId = 0
@@ -85,7 +92,9 @@ export class ExchangeSession {
    * @throws PeerError, or what `onAnswer` threw, or the signal's reason
    */
   async request(ask: Ask, call: Call): Promise<void> {
-    using _room = await this.#inFlight.acquire(ask.bytes, call)
+    const isSmall = ask.bytes <= SMALL_ANSWER_BYTES
+    using _room = isSmall ? undefined : await this.#inFlight.acquire(ask.bytes, call)
+    using _slot = await this.#slots.acquire(1, call)
     if (this.#failure !== undefined) throw this.#failure
     this.#lastId = (this.#lastId + 1) >>> 0 || 1
     const id = this.#lastId

@@ -16,7 +16,7 @@ import type {
 import type { HolderSet } from './holder-set.ts'
 
 /** How many requests are under way with one holder, so that it never waits for the next. */
-const LANES_PER_HOLDER = 2
+const LANES_PER_HOLDER = 4
 
 /** How much one request asks for. */
 const PORTION = { bytesMax: 4 * 1024 * 1024, chunksMax: WANTS_MAX }

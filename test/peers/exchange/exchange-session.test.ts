@@ -10,6 +10,7 @@ import {
   ExchangeSession,
   IN_FLIGHT_BYTES_MAX,
   REQUEST_MS_MAX,
+  SMALL_ANSWER_BYTES,
   STALL_MS,
 } from '../../../src/peers/exchange/exchange-session.ts'
 import { memoryFrameChannels } from '../../../src/peers/exchange/memory-frame-channel.ts'
@@ -217,6 +218,21 @@ test('no more than so many bytes are asked for at once', async () => {
   await answer(1, DONE)
   await answer(3, DONE)
   await Promise.all(asked)
+})
+
+test('small answers do not wait behind large ones', async () => {
+  const { requests, ask, answer } = world()
+  const large = [ask(IN_FLIGHT_BYTES_MAX), ask(IN_FLIGHT_BYTES_MAX)]
+  const small = ask(SMALL_ANSWER_BYTES)
+  await settled()
+  expect(requests.length).toBe(2)
+  await answer(2, DONE)
+  await small
+  await answer(1, DONE)
+  await large[0]
+  await settled()
+  await answer(3, DONE)
+  await large[1]
 })
 
 test('a peer that ends no request that was taken back is given up', async () => {
