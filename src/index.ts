@@ -1,6 +1,5 @@
+/** A node to be run within another program: {@link createNode}, and what configures it. */
 export type { Config } from './daemon/config.ts'
 export { createNode, type Node } from './daemon/create-node.ts'
-export { loadConfig } from './daemon/load-config.ts'
-export type { Call } from './foundation/call.ts'
-export { Digest } from './foundation/digest.ts'
-export { type Log, type LogOf, silentLog } from './foundation/log.ts'
+export { type ConfigSources, loadConfig } from './daemon/load-config.ts'
+export type { Log, LogOf } from './foundation/log.ts'
