@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Service } from '../foundation/service.ts'
 
@@ -40,9 +40,9 @@ export class YoungCollector implements Service {
   }
 
   #look(): void {
-    const { arrayBuffers } = process.memoryUsage()
-    const isBusy = arrayBuffers > BUSY_BYTES
-    if (arrayBuffers > BUFFER_BYTES_MAX) this.#collect({ type: 'minor' })
+    const { external_memory: bytes } = getHeapStatistics()
+    const isBusy = bytes > BUSY_BYTES
+    if (bytes > BUFFER_BYTES_MAX) this.#collect({ type: 'minor' })
     this.#timer = setTimeout(() => this.#look(), isBusy ? BUSY_MS : QUIET_MS)
     this.#timer.unref()
   }

@@ -73,12 +73,16 @@ export class LevelRecordIndex {
     return value === undefined ? undefined : (JSON.parse(value.toString('utf8')) as IndexMark)
   }
 
-  async locate(
-    kind: RecordKind,
-    keys: readonly Uint8Array[],
-  ): Promise<(RecordLocation | undefined)[]> {
-    const values = await this.#level.getMany(keys.map((key) => indexKey(kind, key)))
-    return values.map((value) => (value === undefined ? undefined : decodeLocation(value)))
+  /**
+   * Where records are, undefined for those that the index does not know. Not asynchronous: a look
+   * into Level's memory takes 1 to 4 µs, handing one to a thread 50 µs and more, and the index is
+   * small enough to stay in memory.
+   */
+  locate(kind: RecordKind, keys: readonly Uint8Array[]): (RecordLocation | undefined)[] {
+    return keys.map((key) => {
+      const value = this.#level.getSync(indexKey(kind, key))
+      return value === undefined ? undefined : decodeLocation(value)
+    })
   }
 
   /** Adds entries and moves the mark, both or neither. */

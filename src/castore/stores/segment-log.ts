@@ -13,8 +13,8 @@ export const SEGMENT_BYTES = 64 * 1024 * 1024
 /** Records up to this many bytes are copied together, so that one write carries many. */
 const COPY_BYTES_MAX = 32 * 1024
 
-/** How many bytes one staging buffer of such copies holds. */
-const STAGING_BYTES = 1024 * 1024
+/** The staging buffer for such copies is kept from write to write up to this many bytes. */
+const STAGING_BYTES_MAX = 4 * 1024 * 1024
 
 const noHurry = unhurriedCall()
 
@@ -28,6 +28,7 @@ export class SegmentLog {
   readonly #unsynced: FileHandle[] = []
   #current: FileHandle | undefined
   #newNames = false
+  #staging = Buffer.alloc(0)
   #position: LogPosition
 
   /** Appends from `position` on: the end of the newest segment, or the start of a new one. */
@@ -61,7 +62,7 @@ export class SegmentLog {
     records: readonly StoredRecord[],
   ): Promise<RecordLocation[]> {
     const locations: RecordLocation[] = []
-    const pieces = new Pieces()
+    const pieces = new Pieces(this.#stagingFor(records))
     const { segment } = this.#position
     let offset = this.#position.offset
     for (const { key, bytes } of records) {
@@ -74,6 +75,16 @@ export class SegmentLog {
     await writeAll(handle, pieces.take(), this.#position.offset)
     this.#position = { segment, offset }
     return locations
+  }
+
+  /** Room for copies; free again when the write is over, because one follows the other. */
+  #stagingFor(records: readonly StoredRecord[]): Buffer {
+    const bytes = stagingBytes(records)
+    if (bytes > STAGING_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes)
+    if (bytes > this.#staging.length) {
+      this.#staging = Buffer.allocUnsafeSlow(Math.min(2 * bytes, STAGING_BYTES_MAX))
+    }
+    return this.#staging
   }
 
   /** The file to append to; begins a new one where the newest is full. */
@@ -128,23 +139,21 @@ export class SegmentLog {
 /** Collects headers and bytes for one write: small ones copied together, large ones as they are. */
 class Pieces {
   readonly #pieces: Uint8Array[] = []
-  #staging = Buffer.alloc(0)
+  readonly #staging: Buffer
   #begin = 0
   #end = 0
 
+  constructor(staging: Buffer) {
+    this.#staging = staging
+  }
+
   add(header: Parameters<typeof encodeRecordHeader>[0], bytes: Uint8Array): void {
-    const copied = bytes.length <= COPY_BYTES_MAX ? bytes.length : 0
-    if (this.#end + RECORD_HEADER_BYTES + copied > this.#staging.length) {
-      this.#flush()
-      this.#staging = Buffer.allocUnsafe(STAGING_BYTES)
-      this.#begin = this.#end = 0
-    }
     encodeRecordHeader(header, this.#staging, this.#end)
     this.#end += RECORD_HEADER_BYTES
-    if (copied > 0) {
+    if (bytes.length <= COPY_BYTES_MAX) {
       this.#staging.set(bytes, this.#end)
-      this.#end += copied
-    } else if (bytes.length > 0) {
+      this.#end += bytes.length
+    } else {
       this.#flush()
       this.#pieces.push(bytes)
     }
@@ -159,6 +168,13 @@ class Pieces {
     if (this.#end > this.#begin) this.#pieces.push(this.#staging.subarray(this.#begin, this.#end))
     this.#begin = this.#end
   }
+}
+
+/** How many bytes of staging a write of these records needs. */
+function stagingBytes(records: readonly StoredRecord[]): number {
+  let total = records.length * RECORD_HEADER_BYTES
+  for (const { bytes } of records) if (bytes.length <= COPY_BYTES_MAX) total += bytes.length
+  return total
 }
 
 /** How many pieces one system call may carry on every system that Node runs on. */

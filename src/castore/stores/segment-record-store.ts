@@ -83,7 +83,7 @@ export class SegmentRecordStore implements RecordStore {
     call: Call,
   ): Promise<(number | undefined)[]> {
     call.signal.throwIfAborted()
-    const locations = await this.#locate(kind, keys)
+    const locations = this.#locate(kind, keys)
     return locations.map((location) => location?.bytes)
   }
 
@@ -93,7 +93,7 @@ export class SegmentRecordStore implements RecordStore {
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
     call.signal.throwIfAborted()
-    const locations = await this.#locate(kind, keys)
+    const locations = this.#locate(kind, keys)
     const results = new Array<Uint8Array | undefined>(keys.length)
     await Promise.all(
       planReads(locations).map(async ({ segment, offset, bytes, records }) => {
@@ -114,7 +114,7 @@ export class SegmentRecordStore implements RecordStore {
   async put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void> {
     call.signal.throwIfAborted()
     if (this.#backgroundFailure !== undefined) await this.sync(call)
-    const known = await this.#locate(
+    const known = this.#locate(
       kind,
       records.map((record) => record.key),
     )
@@ -126,7 +126,7 @@ export class SegmentRecordStore implements RecordStore {
     const taken = new Set<string>()
     for (const [i, record] of records.entries()) {
       if (isContentAddressed(kind)) {
-        if (known[i] !== undefined || this.#pending.locate(kind, record.key) !== undefined) continue
+        if (known[i] !== undefined) continue
         const name = Buffer.from(record.key).toString('latin1')
         if (taken.has(name)) continue
         taken.add(name)
@@ -232,19 +232,13 @@ export class SegmentRecordStore implements RecordStore {
     await this.close()
   }
 
-  async #locate(
-    kind: RecordKind,
-    keys: readonly Uint8Array[],
-  ): Promise<(RecordLocation | undefined)[]> {
+  #locate(kind: RecordKind, keys: readonly Uint8Array[]): (RecordLocation | undefined)[] {
     const found = keys.map((key) => this.#pending.locate(kind, key))
     const missing = keys.filter((_, i) => found[i] === undefined)
     if (missing.length === 0) return found
-    const indexed = await this.#index.locate(kind, missing)
+    const indexed = this.#index.locate(kind, missing)
     let next = 0
-    // Looked at again: a record may have moved from pending to the index, or come, meanwhile.
-    return found.map(
-      (location, i) => location ?? indexed[next++] ?? this.#pending.locate(kind, keys[i]!),
-    )
+    return found.map((location) => location ?? indexed[next++])
   }
 }
 
@@ -297,7 +291,7 @@ async function catchUp(
     const start = segment === end.segment ? end.offset : 0
     for await (const step of scanSegment(files.pathOf(segment), segment, start)) {
       if (step.type === 'record') {
-        await replay(step.entry, index, pending)
+        replay(step.entry, index, pending)
         records++
         if (pending.size.records >= UNSYNCED_RECORDS_MAX) await settleAll(index, pending)
         continue
@@ -321,13 +315,9 @@ async function catchUp(
   return end
 }
 
-async function replay(
-  entry: IndexEntry,
-  index: LevelRecordIndex,
-  pending: PendingIndex,
-): Promise<void> {
+function replay(entry: IndexEntry, index: LevelRecordIndex, pending: PendingIndex): void {
   const { kind, key } = entry
-  const known = pending.locate(kind, key) ?? (await index.locate(kind, [key]))[0]
+  const known = pending.locate(kind, key) ?? index.locate(kind, [key])[0]
   if (known !== undefined && isContentAddressed(kind)) return
   pending.add(entry, known)
 }
