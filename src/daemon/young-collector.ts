@@ -3,10 +3,10 @@ import { runInNewContext } from 'node:vm'
 import type { Service } from '../foundation/service.ts'
 
 /** With this many bytes of buffers alive or dead, the young generation is collected. */
-export const BUFFER_BYTES_MAX = 32 * 1024 * 1024
+export const BUFFER_BYTES_MAX = 24 * 1024 * 1024
 
 /** From this many bytes of buffers on, it looks often: much is being moved. */
-const BUSY_BYTES = 12 * 1024 * 1024
+const BUSY_BYTES = 8 * 1024 * 1024
 
 /** How often it looks while much is being moved, and while little is. */
 const BUSY_MS = 10

@@ -1,7 +1,7 @@
 import { CHUNK_BYTES_MAX } from './fast-cdc.ts'
 
 /** How many idle buffers are kept. */
-const IDLE_MAX = 24
+const IDLE_MAX = 12
 
 /**
  * Buffers that each hold any chunk, used again and again. Chunks live for a moment only, but every

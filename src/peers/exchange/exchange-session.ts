@@ -16,7 +16,7 @@ const STALL_BYTES = 16 * 1024
 export const REQUEST_MS_MAX = 120_000
 
 /** How many bytes of answers may be on their way from one peer at once. */
-export const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024
+export const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024
 
 /** Answers up to about this size do not wait behind large ones: someone waits for them. */
 export const SMALL_ANSWER_BYTES = 64 * 1024

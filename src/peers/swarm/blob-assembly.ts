@@ -6,7 +6,7 @@ import { type Digest, DigestBuilder } from '../../foundation/digest.ts'
  * How many bytes of chunks that came too early are kept in memory for one fetch: more than several
  * holders have on their way at once, so that hardly anything is read back.
  */
-export const EARLY_BYTES_MAX = 32 * 1024 * 1024
+export const EARLY_BYTES_MAX = 16 * 1024 * 1024
 
 /** How many chunks are read back at once, where there was no room to keep them. */
 const READ_CHUNKS_MAX = 8

@@ -19,10 +19,10 @@ import type { HolderSet } from './holder-set.ts'
 const LANES_PER_HOLDER = 4
 
 /** How much one request asks for. */
-const PORTION = { bytesMax: 4 * 1024 * 1024, chunksMax: WANTS_MAX }
+const PORTION = { bytesMax: 2 * 1024 * 1024, chunksMax: WANTS_MAX }
 
 /** With so many bytes, what has arrived is stored; sooner where the request ends. */
-const PUT_BYTES = 2 * 1024 * 1024
+const PUT_BYTES = 1024 * 1024
 
 /** How many chunks are looked up in the local store at once. */
 const LOOKUP_CHUNKS = 1024
