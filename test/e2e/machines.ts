@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
+import { until } from '../fixtures/await-peers.ts'
 import {
   type DaemonInit,
   type DaemonProcess,
@@ -108,4 +109,16 @@ function machineOf(node: DaemonProcess, place: LanNode | undefined, directory: s
 /** Where a cache has the narinfo of a store path. */
 export function narInfoUrl(cache: string, storePath: string): string {
   return `${cache}/${basename(storePath).slice(0, 32)}.narinfo`
+}
+
+/** Waits until a machine's node is connected with those of other machines. */
+export async function meets(on: Machine, ...others: readonly Machine[]): Promise<void> {
+  const ids = await Promise.all(
+    others.map(async ({ cairn }) => JSON.parse((await cairn('status', '--json')).stdout).peerId),
+  )
+  await until(async () => {
+    const peers = JSON.parse((await on.cairn('peers', '--json')).stdout)
+    const met = peers.map(({ id }: { id: string }) => id)
+    return ids.every((id) => met.includes(id)) // on loopback, nodes of other tests may be there too
+  })
 }

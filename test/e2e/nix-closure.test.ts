@@ -11,7 +11,7 @@ import {
   verifyInStore,
 } from '../fixtures/nix-closure.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
-import { type Machine, machines, narInfoUrl } from './machines.ts'
+import { type Machine, machines, meets, narInfoUrl } from './machines.ts'
 
 const skipped = nixMissing()
 const why = skipped === undefined ? '' : ` (${skipped})`
@@ -49,17 +49,17 @@ test.skipIf(skipped)(
     expect(await pathsHeldBy(a)).toBe(closure.paths.length)
 
     const b = await lan.start(trusting)
-    await until(async () => (await peersOf(b)) === 1)
+    await meets(b, a)
     await pullAndVerify(b)
     expect(await pathsHeldBy(b)).toBe(closure.paths.length)
     expect(await a.node.stop()).toBe(0)
 
     const c = await lan.start(trusting)
-    await until(async () => (await peersOf(c)) === 1)
+    await meets(c, b)
     await pullAndVerify(c)
 
     const d = await lan.start(trusting)
-    await until(async () => (await peersOf(d)) === 2)
+    await meets(d, b, c)
     await fetchAll(d)
   },
 )
@@ -124,8 +124,4 @@ async function isFindable(on: Machine): Promise<void> {
 
 async function pathsHeldBy({ cairn }: Machine): Promise<number> {
   return JSON.parse((await cairn('status', '--json')).stdout).storePaths
-}
-
-async function peersOf({ cairn }: Machine): Promise<number> {
-  return JSON.parse((await cairn('peers', '--json')).stdout).length
 }

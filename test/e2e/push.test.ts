@@ -12,7 +12,7 @@ import {
   verifyInStore,
 } from '../fixtures/nix-closure.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
-import { type Machine, machines, narInfoUrl } from './machines.ts'
+import { type Machine, machines, meets, narInfoUrl } from './machines.ts'
 
 const MIB = 1024 * 1024
 
@@ -79,27 +79,31 @@ test.skipIf(skipped)(`cairn import computes the path that nix-store --add does${
   }
 })
 
-test.skipIf(skipped)(`only what the node signs goes to neighbours${why}`, async () => {
-  const key = SecretKey.generate('house-1')
-  const keyFile = join(directory, 'house-1.secret')
-  await writeFile(keyFile, key.toString(), { mode: 0o600 })
-  const trust = ['--trusted-key', key.publicKey().toString()]
+test.skipIf(skipped)(
+  `only what the node signs goes to neighbours${why}`,
+  { timeout: 60_000 },
+  async () => {
+    const key = SecretKey.generate('house-1')
+    const keyFile = join(directory, 'house-1.secret')
+    await writeFile(keyFile, key.toString(), { mode: 0o600 })
+    const trust = ['--trusted-key', key.publicKey().toString()]
 
-  const lan = await machines(3)
-  const [silent, signing] = [await lan.start(trust), await lan.start(['--signing-key', keyFile])]
-  const b = await lan.start(trust)
-  await until(async () => JSON.parse((await b.cairn('peers', '--json')).stdout).length === 2)
+    const lan = await machines(3)
+    const [silent, signing] = [await lan.start(trust), await lan.start(['--signing-key', keyFile])]
+    const b = await lan.start(trust)
+    await meets(b, silent, signing)
 
-  await silent.nix('nix', 'copy', '--to', silent.node.gatewayUrl, closure.top)
-  expect(await status(silent, closure.top)).toBe('200')
-  expect(await status(b, closure.top)).toBe('404')
+    await silent.nix('nix', 'copy', '--to', silent.node.gatewayUrl, closure.top)
+    expect(await status(silent, closure.top)).toBe('200')
+    expect(await status(b, closure.top)).toBe('404')
 
-  await signing.nix('nix', 'copy', '--to', signing.node.gatewayUrl, closure.oddPath)
-  await until(async () => (await status(b, closure.oddPath)) === '200')
-  const trusted = ['--option', 'trusted-public-keys', key.publicKey().toString()]
-  await pullAndCompare(b, trusted, [closure.oddPath], closure.oddPath)
-  expect(await status(b, closure.top)).toBe('404')
-})
+    await signing.nix('nix', 'copy', '--to', signing.node.gatewayUrl, closure.oddPath)
+    await until(async () => (await status(b, closure.oddPath)) === '200')
+    const trusted = ['--option', 'trusted-public-keys', key.publicKey().toString()]
+    await pullAndCompare(b, trusted, [closure.oddPath], closure.oddPath)
+    expect(await status(b, closure.top)).toBe('404')
+  },
+)
 
 async function pullAndCompare(
   on: Machine,
