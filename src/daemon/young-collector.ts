@@ -5,6 +5,9 @@ import type { Service } from '../foundation/service.ts'
 /** With this many bytes of buffers alive or dead, the young generation is collected. */
 export const BUFFER_BYTES_MAX = 24 * 1024 * 1024
 
+/** But not before so many have come since the last time: what lives can not be collected. */
+const FRESH_BYTES_MIN = 8 * 1024 * 1024
+
 /** From this many bytes of buffers on, it looks often: much is being moved. */
 const BUSY_BYTES = 8 * 1024 * 1024
 
@@ -25,6 +28,7 @@ export class YoungCollector implements Service {
   readonly name = 'young collector'
   readonly #collect: Collect
   #timer: NodeJS.Timeout | undefined
+  #livingBytes = 0
 
   constructor() {
     setFlagsFromString('--expose-gc')
@@ -32,6 +36,7 @@ export class YoungCollector implements Service {
   }
 
   async start(): Promise<void> {
+    this.#livingBytes = externalBytes()
     this.#look()
   }
 
@@ -40,10 +45,18 @@ export class YoungCollector implements Service {
   }
 
   #look(): void {
-    const { external_memory: bytes } = getHeapStatistics()
-    const isBusy = bytes > BUSY_BYTES
-    if (bytes > BUFFER_BYTES_MAX) this.#collect({ type: 'minor' })
-    this.#timer = setTimeout(() => this.#look(), isBusy ? BUSY_MS : QUIET_MS)
+    const bytes = externalBytes()
+    this.#livingBytes = Math.min(this.#livingBytes, bytes)
+    if (bytes > BUFFER_BYTES_MAX && bytes - this.#livingBytes > FRESH_BYTES_MIN) {
+      this.#collect({ type: 'minor' })
+      this.#livingBytes = externalBytes()
+    }
+    this.#timer = setTimeout(() => this.#look(), bytes > BUSY_BYTES ? BUSY_MS : QUIET_MS)
     this.#timer.unref()
   }
+}
+
+/** Buffers and whatever else lives outside of V8's heap and is held from within. */
+function externalBytes(): number {
+  return getHeapStatistics().external_memory
 }
