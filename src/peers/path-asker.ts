@@ -1,3 +1,4 @@
+import { equalBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
 import { unlessAborted } from '../foundation/single-flight.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
@@ -75,6 +76,9 @@ export class PathAsker {
       if (answer.type !== 'path-info' || question === undefined) {
         const what = `${answer.type} instead of PathInfos`
         throw peerError({ code: 'protocol-broken', peer, what })
+      }
+      if (!equalBytes(answer.pathInfo.storePath.hash, question.hash)) {
+        throw peerError({ code: 'protocol-broken', peer, what: 'a PathInfo of another path' })
       }
       question.answer.resolve(answer.pathInfo)
     }

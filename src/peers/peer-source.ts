@@ -181,7 +181,9 @@ class PeerOffer implements Offer {
   }
 
   turnDown(flaw: OfferFlaw): void {
-    if (flaw === 'untrusted') return // other people's paths are no offence
+    // Other people's paths are no offence. Nor is a false signature: whoever passed the path on to
+    // this peer may have added it, to have honest holders banned.
+    if (flaw !== 'nar-mismatch') return
     for (const peer of this.claimants) {
       this.#components.client.reportError(peer, peerError({ code: 'claim-false', peer }))
     }
