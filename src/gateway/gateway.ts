@@ -2,7 +2,7 @@ import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import { type Clock, deadline } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
-import { renderCacheInfo } from '../nix/cache-info.ts'
+import { CACHE_INFO_NAME, renderCacheInfo } from '../nix/cache-info.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
 import type { GatewayComponents } from './gateway-components.ts'
 import { GatewayError, statusOf } from './gateway-error.ts'
@@ -106,7 +106,7 @@ function makeApp(components: GatewayComponents): FastifyInstance {
   })
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send('absent\n'))
 
-  app.get('/nix-cache-info', (_request, reply) => {
+  app.get(`/${CACHE_INFO_NAME}`, (_request, reply) => {
     reply.type('text/x-nix-cache-info')
     return reply.send(
       renderCacheInfo({

@@ -4,7 +4,7 @@ import { FaultError } from '../foundation/fault.ts'
 export type PeerFault =
   /** A chunk, Directory or blob that does not hash to its digest. */
   | { readonly code: 'content-corrupt'; readonly peer: string; readonly digest: string }
-  /** A claim that bears a forged signature, or is wrong about its content. */
+  /** A claim that is wrong about its content. */
   | { readonly code: 'claim-false'; readonly peer: string }
   /** It does not keep to the protocol: garbage, oversized frames, answers that nobody asked for. */
   | { readonly code: 'protocol-broken'; readonly peer: string; readonly what: string }

@@ -1,3 +1,5 @@
+import type { ClosureProgress } from '../substitution/closure-fetch.ts'
+
 /** What a running node tells of itself. */
 export interface NodeStatus {
   readonly version: string
@@ -42,15 +44,7 @@ export interface NodeView {
 }
 
 /** How far a fetch has got, and, where one has just come to its end, what became of a path. */
-export interface FetchReport {
-  readonly pathsTotal: number
-  readonly pathsDone: number
-  readonly filesTotal: number
-  readonly filesDone: number
-  readonly bytesTotal: number
-  readonly bytesDone: number
-  readonly bytesFetched: number
-  readonly peers: number
+export interface FetchReport extends ClosureProgress {
   readonly outcome?: {
     readonly storePath: string
     /** It was here before. */

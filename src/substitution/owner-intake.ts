@@ -38,7 +38,7 @@ export class OwnerIntake {
 
   /**
    * Stores a path whose content is in the castore already. Signatures that a trusted key belies are
-   * left out: whoever got them from here would take this node for a liar.
+   * left out: they vouch for nothing, and nobody shall get them from here.
    */
   async take(fields: PathInfoFields, call: Call): Promise<TakenIn> {
     const given = new PathInfo(fields)
