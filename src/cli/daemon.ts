@@ -33,10 +33,11 @@ Examples:
 
 /** The given options by their names in cairn.toml. */
 function flagsOf(options: Record<string, unknown>): Record<string, unknown> {
-  const { trustedKey, signingKey, mdns, config: _config, ...same } = options
+  const { trustedKey, signingKey, token, mdns, config: _config, ...same } = options
   const flags: Record<string, unknown> = { ...same }
   if (trustedKey !== undefined) flags.trusted_keys = trustedKey
   if (signingKey !== undefined) flags.signing_key = signingKey
+  if (token !== undefined) flags.tokens = token
   if (mdns === false) flags.mdns = false // commander says true where it was not given
   return flags
 }

@@ -7,6 +7,7 @@ import { keyCommand } from './key.ts'
 import { peersCommand } from './peers.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
 import { statusCommand } from './status.ts'
+import { tokenCommand } from './token.ts'
 
 /** Runs the command that was asked for and sets the exit code; throws nothing. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -42,6 +43,7 @@ Examples:
     statusCommand(),
     peersCommand(),
     keyCommand(),
+    tokenCommand(),
   ]) {
     program.addCommand(command)
   }

@@ -2,25 +2,27 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { z } from 'zod'
+import { TokenHash } from '../foundation/access-token.ts'
+import { type ListenAddress, parseListenAddress } from '../foundation/listen-address.ts'
 import { PublicKey } from '../nix/key.ts'
 import { parseLogLevels } from './log-levels.ts'
 
 /** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
 export const CACHE_NIXOS_ORG_KEY = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
 
-/** Where something listens. */
-export interface ListenAddress {
-  readonly host: string
-  readonly port: number
-}
+const listenAddress = z.string().transform((text, context): ListenAddress => {
+  const address = parseListenAddress(text)
+  if (address !== undefined) return address
+  const right = 'HOST:PORT, such as 127.0.0.1:9000, or unix:/PATH, or systemd:NAME'
+  context.addIssue(`is ${right}, not ${JSON.stringify(text)}`)
+  return z.NEVER
+})
 
-/** A `HOST:PORT`; port 0 lets the system choose. */
-const hostPort = z.string().transform((text, context): ListenAddress => {
-  const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  if (port !== undefined && Number(port) <= 65_535) {
-    return { host: (bracketed ?? plain)!, port: Number(port) }
-  }
-  context.addIssue(`is HOST:PORT, such as 127.0.0.1:9000, not ${JSON.stringify(text)}`)
+const tokenHash = z.string().transform((text, context): TokenHash => {
+  const token = TokenHash.parse(text)
+  if (token !== undefined) return token
+  // Not the text itself: it may be the token that somebody put here by mistake.
+  context.addIssue('is NAME:sha256:HEX, as `cairn token generate NAME` says it')
   return z.NEVER
 })
 
@@ -63,14 +65,14 @@ export const OPTIONS = {
     help: 'directory for the store and the identity (default: $XDG_STATE_HOME/cairn)',
   },
   gateway: {
-    flag: '--gateway <HOST:PORT>',
+    flag: '--gateway <ADDRESS>',
     env: 'CAIRN_GATEWAY',
-    help: 'where Nix finds the binary cache (default: 127.0.0.1:9000)',
+    help: 'where Nix finds it: HOST:PORT, unix:/PATH or systemd:NAME (default: 127.0.0.1:9000)',
   },
   rpc: {
-    flag: '--rpc <HOST:PORT>',
+    flag: '--rpc <ADDRESS>',
     env: 'CAIRN_RPC',
-    help: 'where the other commands find this node (default: localhost:8000)',
+    help: 'where gRPC clients and other commands find it (default: localhost:8000)',
   },
   listen: {
     flag: '--listen <MULTIADDR...>',
@@ -100,6 +102,12 @@ export const OPTIONS = {
     env: 'CAIRN_SIGNING_KEY',
     help: 'secret key to sign what is put in here; made by `cairn key generate` (default: none)',
   },
+  tokens: {
+    flag: '--token <NAME:sha256:HEX...>',
+    env: 'CAIRN_TOKENS',
+    help: 'hashes of tokens that let other machines write; made by `cairn token` (default: none)',
+    repeatable: true,
+  },
   log: {
     flag: '--log <LEVELS>',
     env: 'CAIRN_LOG',
@@ -110,13 +118,14 @@ export const OPTIONS = {
 /** The one schema of cairn.toml, the environment and the flags. */
 export const configSchema = z.strictObject({
   state: z.string().min(1).prefault(defaultState),
-  gateway: hostPort.prefault('127.0.0.1:9000'),
-  rpc: hostPort.prefault('localhost:8000'),
+  gateway: listenAddress.prefault('127.0.0.1:9000'),
+  rpc: listenAddress.prefault('localhost:8000'),
   listen: z.array(address).min(1).prefault(['/ip4/0.0.0.0/tcp/9001']),
   bootstrap: z.array(address).prefault([]),
   mdns: z.boolean().prefault(true),
   trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
   signing_key: z.string().min(1).optional(),
+  tokens: z.array(tokenHash).prefault([]),
   log: logLevels.prefault('info'),
 })
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Castore } from '../castore/castore.ts'
 import { recordCastore } from '../castore/stores/record-castore.ts'
 import { SegmentRecordStore } from '../castore/stores/segment-record-store.ts'
+import { AccessTokens } from '../foundation/access-token.ts'
 import type { Log, LogOf } from '../foundation/log.ts'
 import { type Service, startAll, stopAll } from '../foundation/service.ts'
 import { systemClock } from '../foundation/system-clock.ts'
@@ -70,11 +71,13 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
 
   // The faces.
   const gatewayLog = logOf('gateway')
-  const serving = { substituter, castore, intake, uploads, clock, log: gatewayLog }
-  const gateway = new Gateway(serving, config.gateway)
+  const tokens = new AccessTokens({}, { hashes: config.tokens })
+  const serving = { substituter, castore, intake, uploads, tokens, clock, log: gatewayLog }
+  const gateway = new Gateway(serving, { address: config.gateway })
   const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
-  const answers = { view, pathInfos, uploads, intake, substituter, clock, log: logOf('rpc') }
-  const rpc = new RpcServer(answers, config.rpc)
+  const kept = { castore, pathInfos, uploads }
+  const answers = { ...kept, view, intake, substituter, tokens, clock, log: logOf('rpc') }
+  const rpc = new RpcServer(answers, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
   const services: Service[] = [

@@ -1,5 +1,8 @@
+import type { AddressInfo } from 'node:net'
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
 import { type Clock, deadline } from '../foundation/clock.ts'
+import { type ListenAddress, renderListenAddress } from '../foundation/listen-address.ts'
+import { listenAt } from '../foundation/listening.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import { CACHE_INFO_NAME, renderCacheInfo } from '../nix/cache-info.ts'
@@ -26,8 +29,7 @@ const URL_LENGTH_MAX = 8_192
 
 /** Where the gateway listens. */
 export interface GatewayInit {
-  readonly host: string
-  readonly port: number
+  readonly address: ListenAddress
 }
 
 /** The HTTP binary cache that Nix talks to, in both directions. */
@@ -50,18 +52,18 @@ export class Gateway implements Service {
     })
   }
 
-  /** The URL that clients use; the port is the real one once it has started. */
+  /**
+   * The URL that clients use, with the real port once it has started; `unix:/PATH` where it is a
+   * socket file.
+   */
   get url(): string {
-    const address = this.#app.server.address()
-    const port = typeof address === 'object' && address !== null ? address.port : this.#init.port
-    const host = this.#init.host.includes(':') ? `[${this.#init.host}]` : this.#init.host
-    return `http://${host}:${port}`
+    return urlOf(this.#init.address, this.#app.server.address())
   }
 
   async start(): Promise<void> {
-    const { host, port } = this.#init
-    await this.#app.listen({ host, port }).catch((cause) => {
-      throw new Error(`the gateway can not listen at ${host}:${port}: ${cause.message}`, { cause })
+    await this.#app.ready()
+    await listenAt(this.#app.server, this.#init.address).catch((cause) => {
+      throw new Error(`the gateway ${cause.message}`, { cause })
     })
     this.#log.info('gateway listens', { url: this.url })
   }
@@ -77,6 +79,13 @@ export class Gateway implements Service {
       limit.clear()
     }
   }
+}
+
+function urlOf(address: ListenAddress, bound: string | AddressInfo | null): string {
+  if (typeof bound === 'string') return `unix:${bound}`
+  if (bound === null) return renderListenAddress(address)
+  const host = address.kind === 'tcp' ? address.host : bound.address
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`
 }
 
 function makeApp(components: GatewayComponents): FastifyInstance {

@@ -1,5 +1,8 @@
+import { createServer, type Server as NetServer } from 'node:net'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { type Clock, deadline } from '../foundation/clock.ts'
+import { type ListenAddress, renderListenAddress } from '../foundation/listen-address.ts'
+import { listenAt } from '../foundation/listening.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import { NodeServiceService } from '../generated/cairn/node/v1/node.ts'
@@ -9,10 +12,9 @@ import { RPC_OPTIONS } from './rpc-options.ts'
 /** How long a stopping server lets calls finish that are under way. */
 export const DRAIN_MS = 5_000
 
-/** Where the server listens; `localhost` means both address families. */
+/** Where the server listens; the host `localhost` means both address families. */
 export interface RpcInit {
-  readonly host: string
-  readonly port: number
+  readonly address: ListenAddress
 }
 
 /** The gRPC server. */
@@ -22,36 +24,46 @@ export class RpcServer implements Service {
   readonly #log: Log
   readonly #init: RpcInit
   readonly #server = new Server(RPC_OPTIONS)
-  #port: number
+  readonly #injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
+  readonly #listeners: NetServer[] = []
 
   constructor(components: NodeServiceComponents, init: RpcInit) {
     this.#clock = components.clock
     this.#log = components.log
     this.#init = init
-    this.#port = init.port
     this.#server.addService(NodeServiceService, nodeService(components))
   }
 
-  /** `host:port` for clients; the port is the real one once it has started. */
+  /** What clients connect to, with the real port once it has started. */
   get address(): string {
-    return `${this.#init.host}:${this.#port}`
+    const bound = this.#listeners[0]?.address()
+    const { address } = this.#init
+    if (typeof bound === 'string') return `unix:${bound}`
+    if (bound === undefined || bound === null) return renderListenAddress(address)
+    const host = address.kind === 'tcp' ? address.host : bound.address
+    return renderListenAddress({ kind: 'tcp', host, port: bound.port })
   }
 
   async start(): Promise<void> {
-    const [first, ...others] =
-      this.#init.host === 'localhost' ? ['127.0.0.1', '[::1]'] : [this.#init.host]
-    this.#port = await this.#bind(first!)
-    for (const host of others) {
+    const { address } = this.#init
+    if (address.kind !== 'tcp' || address.host !== 'localhost') {
+      await this.#listen(address)
+    } else {
+      const { port } = await this.#listen({ ...address, host: '127.0.0.1' })
       // A machine without IPv6 is none the worse for it.
-      await this.#bind(host).catch((error) => this.#log.debug('not bound', { host, error }))
+      await this.#listen({ kind: 'tcp', host: '::1', port }).catch((error) => {
+        this.#log.debug('not bound', { host: '::1', error })
+      })
     }
     this.#log.info('rpc listens', { address: this.address })
   }
 
   /** Takes no new calls; those under way finish, or are cut after {@link DRAIN_MS}. */
   async stop(): Promise<void> {
+    for (const listener of this.#listeners) listener.close()
     const limit = deadline(this.#clock, DRAIN_MS, 'finishing the calls under way')
     limit.signal.addEventListener('abort', () => this.#server.forceShutdown())
+    this.#injector.drain(DRAIN_MS)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#server.tryShutdown((error) => (error === undefined ? resolve() : reject(error)))
     try {
@@ -61,15 +73,12 @@ export class RpcServer implements Service {
     }
   }
 
-  async #bind(host: string): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>()
-    const credentials = ServerCredentials.createInsecure()
-    this.#server.bindAsync(`${host}:${this.#port}`, credentials, (error, port) => {
-      if (error === null) return resolve(port)
-      const where = `${host}:${this.#port}`
-      const what = `the gRPC server can not listen at ${where}: ${error.message}`
-      return reject(new Error(what, { cause: error }))
+  async #listen(address: ListenAddress): Promise<{ port: number }> {
+    const listener = createServer((socket) => this.#injector.injectConnection(socket))
+    await listenAt(listener, address).catch((cause) => {
+      throw new Error(`the gRPC server ${cause.message}`, { cause })
     })
-    return await promise
+    this.#listeners.push(listener)
+    return { port: (listener.address() as { port?: number }).port ?? 0 }
   }
 }

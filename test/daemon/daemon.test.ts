@@ -92,7 +92,11 @@ test('a place that is taken is told with the part that wanted it', async () => {
 test.each([
   ['--signing-key', '/nowhere/key', 'the signing key in /nowhere/key can not be used'],
   ['--config', '/nowhere/cairn.toml', '/nowhere/cairn.toml can not be read'],
-  ['--gateway', 'nonsense', '--gateway is HOST:PORT, such as 127.0.0.1:9000, not "nonsense"'],
+  [
+    '--gateway',
+    'nonsense',
+    '--gateway is HOST:PORT, such as 127.0.0.1:9000, or unix:/PATH, or systemd:NAME, not "nonsense"',
+  ],
   ['--trusted-key', 'nonsense', '--trusted-key is a public key as NAME:BASE64'],
 ])('%s %s is used wrongly', async (flag, value, expected) => {
   await using directory = await temporaryDirectory()

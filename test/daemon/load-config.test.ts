@@ -30,8 +30,8 @@ async function problems(
 test('without anything there are defaults for all', async () => {
   const config = await loadConfig({ env: {}, flags: {} })
   expect(config).toMatchObject({
-    gateway: { host: '127.0.0.1', port: 9000 },
-    rpc: { host: 'localhost', port: 8000 },
+    gateway: { kind: 'tcp', host: '127.0.0.1', port: 9000 },
+    rpc: { kind: 'tcp', host: 'localhost', port: 8000 },
     listen: ['/ip4/0.0.0.0/tcp/9001'],
     bootstrap: [],
     mdns: true,
@@ -61,8 +61,8 @@ test('flags count more than the environment, and that more than the file; lists 
   const config = await loadConfig({ file, env, flags })
   expect(config).toMatchObject({
     state: '/file',
-    gateway: { host: '127.0.0.1', port: 3 },
-    rpc: { host: '::1', port: 2 },
+    gateway: { kind: 'tcp', host: '127.0.0.1', port: 3 },
+    rpc: { kind: 'tcp', host: '::1', port: 2 },
     mdns: false,
     bootstrap: ['/ip4/10.0.0.1/tcp/1'],
     log: 'info',
@@ -90,6 +90,7 @@ test('each option can come from each source, by the name that it has there', asy
     mdns: 'false',
     trusted_keys: `${KEYS[0]}`,
     signing_key: '/k',
+    tokens: `ci:sha256:${'0a'.repeat(32)}`,
     log: 'debug',
   }
   const names = Object.keys(OPTIONS) as (keyof typeof OPTIONS)[]
@@ -120,7 +121,7 @@ signing-key = "x"`
   const told = await problems(toml)
   expect(told).toHaveLength(7)
   for (const [line, words] of [
-    [4, 'gateway is HOST:PORT, such as 127.0.0.1:9000, not "9000"'],
+    [4, 'gateway is HOST:PORT, such as 127.0.0.1:9000, or unix:/PATH, or systemd:NAME, not "9000"'],
     [5, 'trustd_keys: there is no such key; did you mean trusted_keys?'],
     [6, 'listen is a multiaddress, such as /ip4/'],
     [7, 'log "loud" is no log level; silent, error, warn, info'],
@@ -166,7 +167,7 @@ test('a mistake in the flags is told with the flag', async () => {
   )
   expect(told).toHaveLength(4)
   for (const words of [
-    '--gateway is HOST:PORT, such as 127.0.0.1:9000, not "127.0.0.1:70000"',
+    '--gateway is HOST:PORT, such as 127.0.0.1:9000, or unix:/PATH, or systemd:NAME, not "127.0.0.1:70000"',
     '--trusted-key is a public key as NAME:BASE64',
     '--bootstrap is a multiaddress, such as /ip4/192.168.1.5/tcp/9001, not "10.0.0.1:9001"',
     '--listen ',

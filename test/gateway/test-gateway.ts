@@ -54,7 +54,9 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   const base = { castore, pathInfos, trust, clock: systemClock, log: silentLog }
   const substituter = new Substituter({ ...base, sources: init.sources ?? [] })
   const serving = { ...base, substituter, intake, uploads }
-  const gateway = new Gateway(serving, { host: init.host ?? '127.0.0.1', port: 0 })
+  const gateway = new Gateway(serving, {
+    address: { kind: 'tcp', host: init.host ?? '127.0.0.1', port: 0 },
+  })
   await gateway.start()
   stack.defer(() => gateway.stop())
   const owned = stack.move()

@@ -92,7 +92,7 @@ async function testNode(init: { signer?: Signer; source?: PathSource } = {}) {
   const view = { status: () => STATUS, peers: () => PEERS }
   const server = new RpcServer(
     { ...base, view, intake, uploads, substituter },
-    { host: '127.0.0.1', port: 0 },
+    { address: { kind: 'tcp', host: '127.0.0.1', port: 0 } },
   )
   await server.start()
   const client = new NodeClient({}, { address: server.address })
