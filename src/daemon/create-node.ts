@@ -22,12 +22,14 @@ import { ExchangeServer } from '../peers/exchange/exchange-server.ts'
 import { Host } from '../peers/host.ts'
 import { loadIdentity } from '../peers/identity.ts'
 import { PathAsker } from '../peers/path-asker.ts'
+import { PeerContentSource } from '../peers/peer-content-source.ts'
 import { PeerSource } from '../peers/peer-source.ts'
 import { DhtRouter } from '../peers/routing/dht-router.ts'
 import { PeerLedger } from '../peers/standing/peer-ledger.ts'
 import { RpcServer } from '../rpc/rpc-server.ts'
 import { OwnerIntake } from '../substitution/owner-intake.ts'
 import { Substituter } from '../substitution/substituter.ts'
+import { SubstitutingCastore } from '../substitution/substituting-castore.ts'
 import type { Config } from './config.ts'
 import { ConfigError } from './config-error.ts'
 import { DaemonView } from './daemon-view.ts'
@@ -67,7 +69,11 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const substitutionLog = logOf('substitution')
   const answering = { castore, pathInfos, trust, clock, sources, log: substitutionLog }
   const substituter = new Substituter(answering)
-  peers.host.onConnect(() => substituter.forgetMisses())
+  const around = new SubstitutingCastore({ near: castore, far: peers.content, clock })
+  peers.host.onConnect(() => {
+    substituter.forgetMisses()
+    around.forgetMisses()
+  })
 
   // The faces.
   const gatewayLog = logOf('gateway')
@@ -75,7 +81,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const serving = { substituter, castore, intake, uploads, tokens, clock, log: gatewayLog }
   const gateway = new Gateway(serving, { address: config.gateway })
   const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
-  const kept = { castore, pathInfos, uploads }
+  const kept = { castore: around, pathInfos, uploads }
   const answers = { ...kept, view, intake, substituter, tokens, clock, log: logOf('rpc') }
   const rpc = new RpcServer(answers, { address: config.rpc })
 
@@ -123,6 +129,7 @@ async function joinPeers(
   const asker = new PathAsker({ client })
   const fetching = { castore, client, ledger, clock, random, log }
   const source = new PeerSource({ ...fetching, network: host, router, asker })
+  const content = new PeerContentSource({ ...fetching, network: host })
   const stopAsking = async (): Promise<void> => {
     asker.stop()
     client.close()
@@ -134,7 +141,7 @@ async function joinPeers(
   host.onChannel((peer, channel) => void server.serve(peer, channel))
   const announcer = new Announcer({ router, pathInfos, share, clock, log })
 
-  return { host, ledger, source, services: [host, asking, announcer] }
+  return { host, ledger, source, content, services: [host, asking, announcer] }
 }
 
 async function loadSigner(path: string | undefined): Promise<Signer | undefined> {

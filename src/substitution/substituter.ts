@@ -94,6 +94,20 @@ export class Substituter {
     return await flight
   }
 
+  /**
+   * What may be told to one who goes straight for the root without rendering a NAR: what is held,
+   * or claimed with a trusted signature over the root itself. A claim that is signed the Nix way
+   * alone names no root that anybody trusted has seen: it is fetched and checked first.
+   * @throws SubstitutionError where there were offers and all of them failed
+   */
+  async resolve(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
+    const described = await this.describe(hash, call)
+    if (described === undefined) return undefined
+    const claim = this.#candidate(encodeNixBase32(hash))?.claim
+    if (claim?.pathInfo === described && claim.final) return described
+    return await this.obtain(hash, call)
+  }
+
   /** Someone new may have what nobody had before. */
   forgetMisses(): void {
     this.#misses.forgetAll()

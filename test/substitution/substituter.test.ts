@@ -261,3 +261,26 @@ describe('obtaining', () => {
     expect(next.fetches).toBe(0)
   })
 })
+
+describe('what is told to one who goes straight for the root', () => {
+  test('is a claim with a trusted signature over the root, without fetching anything', async () => {
+    const offer = new FakeOffer(signed)
+    const { substituter } = world([offer])
+    expect(await substituter.resolve(hash, call)).toEqual(signed)
+    expect(offer.fetches).toBe(0)
+  })
+
+  test('is never a root that nobody trusted has signed: it is fetched and checked first', async () => {
+    const offer = new FakeOffer(nixSigned)
+    const { substituter } = world([offer])
+    expect((await substituter.resolve(hash, call))?.node).toEqual(nixSigned.node)
+    expect(offer.fetches).toBe(1)
+    const liar = new FakeOffer(trojan, (into) => taken(otherNar, into))
+    await expect(world([liar]).substituter.resolve(hash, call)).rejects.toThrow(SubstitutionError)
+    expect(liar.flaws).toContain('nar-mismatch')
+  })
+
+  test('is nothing where nobody has the path', async () => {
+    expect(await world([]).substituter.resolve(hash, call)).toBeUndefined()
+  })
+})

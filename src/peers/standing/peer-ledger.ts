@@ -13,19 +13,23 @@ export const FAILED_IDLE_MS = 2_000
 /** No peer is left alone for longer than this. */
 export const IDLE_MS_MAX = 10 * 60_000
 
+/** Who stalled or failed and then behaves for so long has its earlier offences forgotten. */
+export const FORGIVEN_AFTER_MS = 10 * 60_000
+
 /** How many peers are remembered; those that lied are forgotten last. */
 export const PEERS_MAX = 16_384
 
 interface Entry {
-  offences: number
-  idleUntil: number
+  readonly offences: number
+  readonly lastOffence: number
+  readonly idleUntil: number
   readonly banned: boolean
   readonly reason: string
 }
 
 /**
  * Remembers how peers behaved, for the life of the process: one wrong byte bans for good, silence
- * and failure idle a peer, longer each time, until it delivers again.
+ * and failure idle a peer, longer each time, until it has delivered for a while.
  */
 export class PeerLedger {
   readonly #clock: Clock
@@ -41,14 +45,24 @@ export class PeerLedger {
     const offences = (known?.offences ?? 0) + 1
     const base = misdeed === 'stalled' ? STALLED_IDLE_MS : FAILED_IDLE_MS
     const idleMs = Math.min(base * 2 ** Math.min(offences - 1, 16), IDLE_MS_MAX)
-    const idleUntil = Math.max(known?.idleUntil ?? 0, this.#clock.now() + idleMs)
-    this.#entries.set(peer, { offences, idleUntil, banned: misdeed === 'lied', reason })
+    const lastOffence = this.#clock.now()
+    const idleUntil = Math.max(known?.idleUntil ?? 0, lastOffence + idleMs)
+    const banned = misdeed === 'lied'
+    this.#entries.set(peer, { offences, lastOffence, idleUntil, banned, reason })
     if (this.#entries.size > PEERS_MAX) this.#forgetOne()
   }
 
-  /** It delivered what it was asked for: earlier silence is forgiven, lies are not. */
+  /**
+   * It delivered what it was asked for, and is welcome again. Earlier silence counts on for a
+   * while: who delivers a little between two stalls is left alone for longer each time. Lies are
+   * not forgiven.
+   */
   commend(peer: string): void {
-    if (this.#entries.get(peer)?.banned === false) this.#entries.delete(peer)
+    const known = this.#entries.get(peer)
+    if (known === undefined || known.banned) return
+    const now = this.#clock.now()
+    if (now - known.lastOffence >= FORGIVEN_AFTER_MS) this.#entries.delete(peer)
+    else if (known.idleUntil > now) this.#entries.set(peer, { ...known, idleUntil: now })
   }
 
   standing(peer: string): Standing {

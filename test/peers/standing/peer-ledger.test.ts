@@ -3,6 +3,7 @@ import type { PeerFault } from '../../../src/peers/peer-error.ts'
 import { misdeedOf } from '../../../src/peers/standing/misdeed.ts'
 import {
   FAILED_IDLE_MS,
+  FORGIVEN_AFTER_MS,
   IDLE_MS_MAX,
   PEERS_MAX,
   PeerLedger,
@@ -55,12 +56,24 @@ test('no peer is left alone for ever', async () => {
   expect(ledger.standing('a')).toBe('welcome')
 })
 
-test('what is delivered makes up for earlier silence', async () => {
+test('who delivers is welcome again, but not forgiven at once', async () => {
   const { clock, ledger } = world()
-  ledger.report('a', 'stalled', 'why')
   ledger.report('a', 'stalled', 'why')
   ledger.commend('a')
   expect(ledger.standing('a')).toBe('welcome')
+  ledger.report('a', 'stalled', 'why')
+  await clock.pass(2 * STALLED_IDLE_MS - 1)
+  expect(ledger.standing('a')).toBe('idle')
+  await clock.pass(1)
+  expect(ledger.standing('a')).toBe('welcome')
+})
+
+test('who has delivered for long enough begins anew', async () => {
+  const { clock, ledger } = world()
+  ledger.report('a', 'stalled', 'why')
+  ledger.report('a', 'stalled', 'why')
+  await clock.pass(FORGIVEN_AFTER_MS)
+  ledger.commend('a')
   ledger.report('a', 'stalled', 'why')
   await clock.pass(STALLED_IDLE_MS)
   expect(ledger.standing('a')).toBe('welcome')

@@ -1,0 +1,186 @@
+import type { BlobReader, BlobStore, BlobWriter, ChunkRef } from '../castore/blob-store.ts'
+import type { Castore } from '../castore/castore.ts'
+import type { DirectoryStore } from '../castore/directory-store.ts'
+import type { Directory } from '../castore/model/directory.ts'
+import type { Call } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { Digest } from '../foundation/digest.ts'
+import { Semaphore } from '../foundation/semaphore.ts'
+import { SingleFlight } from '../foundation/single-flight.ts'
+import type { ContentSource } from './content-source.ts'
+import { MissMemory } from './miss-memory.ts'
+
+/** How many blobs are fetched at once for those who read through this. */
+export const BLOBS_AT_ONCE = 32
+
+/** What it is put together of. */
+export interface SubstitutingCastoreComponents {
+  /** What this node holds; all writing goes here, and what was fetched stays here. */
+  readonly near: Castore
+  readonly far: ContentSource
+  readonly clock: Clock
+}
+
+/**
+ * A castore that asks elsewhere for what is not held. Content is fetched whole, proven and kept
+ * before anybody is told that it is there: a client that leaves out what is there already must be
+ * able to rely on it. What nobody has is remembered for a short while, so that a client that asks
+ * for each blob before it puts it does not have the neighbours asked twice.
+ */
+export class SubstitutingCastore implements Castore {
+  readonly blobs: BlobStore
+  readonly directories: DirectoryStore
+  readonly #near: Castore
+  readonly #misses: MissMemory
+
+  constructor(components: SubstitutingCastoreComponents, init: { missMs?: number } = {}) {
+    this.#near = components.near
+    this.#misses = new MissMemory(components, init)
+    this.blobs = new SubstitutingBlobs(components, this.#misses)
+    this.directories = new SubstitutingDirectories(components, this.#misses)
+  }
+
+  async sync(call: Call): Promise<void> {
+    await this.#near.sync(call)
+  }
+
+  /** Someone new may have what nobody had before. */
+  forgetMisses(): void {
+    this.#misses.forgetAll()
+  }
+}
+
+class SubstitutingBlobs implements BlobStore {
+  readonly #components: SubstitutingCastoreComponents
+  readonly #misses: MissMemory
+  readonly #fetching = new SingleFlight<boolean>()
+  readonly #room = new Semaphore(BLOBS_AT_ONCE)
+
+  constructor(components: SubstitutingCastoreComponents, misses: MissMemory) {
+    this.#components = components
+    this.#misses = misses
+  }
+
+  async layouts(
+    digests: readonly Digest[],
+    call: Call,
+  ): Promise<(readonly ChunkRef[] | undefined)[]> {
+    const near = this.#components.near.blobs
+    return await this.#filled(digests, (wanted) => near.layouts(wanted, call), call)
+  }
+
+  async readChunks(digests: readonly Digest[], call: Call): Promise<(Uint8Array | undefined)[]> {
+    const near = this.#components.near.blobs
+    return await this.#filled(digests, (wanted) => near.readChunks(wanted, call), call)
+  }
+
+  async chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]> {
+    const near = this.#components.near.blobs
+    return await this.#filled(digests, (wanted) => near.chunkSizes(wanted, call), call)
+  }
+
+  async open(digest: Digest, call: Call): Promise<BlobReader | undefined> {
+    const near = this.#components.near.blobs
+    const held = await near.open(digest, call)
+    if (held !== undefined) return held
+    return (await this.#fetch(digest, call)) ? await near.open(digest, call) : undefined
+  }
+
+  create(): BlobWriter {
+    return this.#components.near.blobs.create()
+  }
+
+  async putSmall(contents: readonly Uint8Array[], call: Call): Promise<Digest[]> {
+    return await this.#components.near.blobs.putSmall(contents, call)
+  }
+
+  async putChunks(
+    chunks: readonly { digest: Digest; bytes: Uint8Array }[],
+    call: Call,
+  ): Promise<void> {
+    await this.#components.near.blobs.putChunks(chunks, call)
+  }
+
+  async assemble(
+    digest: Digest,
+    layout: readonly ChunkRef[],
+    call: Call,
+    hashed?: Digest,
+  ): Promise<void> {
+    await this.#components.near.blobs.assemble(digest, layout, call, hashed)
+  }
+
+  /** What `look` finds here, once what it lacks has been fetched: a chunk is a blob, too. */
+  async #filled<T>(
+    digests: readonly Digest[],
+    look: (digests: readonly Digest[]) => Promise<(T | undefined)[]>,
+    call: Call,
+  ): Promise<(T | undefined)[]> {
+    const found = await look(digests)
+    const missing = digests.flatMap((_, i) => (found[i] === undefined ? [i] : []))
+    if (missing.length === 0) return found
+    const fetched = await Promise.all(missing.map((i) => this.#fetch(digests[i]!, call)))
+    const came = missing.filter((_, at) => fetched[at])
+    const again = await look(came.map((i) => digests[i]!))
+    for (const [at, i] of came.entries()) found[i] = again[at]
+    return found
+  }
+
+  /** Brings a blob here; false where nobody has it. */
+  async #fetch(digest: Digest, call: Call): Promise<boolean> {
+    const key = blobKey(digest)
+    if (this.#misses.has(key)) return false
+    const { near, far } = this.#components
+    const work = async (shared: Call): Promise<boolean> => {
+      using _room = await this.#room.acquire(1, shared)
+      const came = await far.fetchBlob(digest, near, shared)
+      if (!came) this.#misses.remember(key)
+      return came
+    }
+    return await this.#fetching.run(key, work, call)
+  }
+}
+
+class SubstitutingDirectories implements DirectoryStore {
+  readonly #components: SubstitutingCastoreComponents
+  readonly #misses: MissMemory
+  readonly #fetching = new SingleFlight<boolean>()
+
+  constructor(components: SubstitutingCastoreComponents, misses: MissMemory) {
+    this.#components = components
+    this.#misses = misses
+  }
+
+  async get(digest: Digest, call: Call): Promise<Directory | undefined> {
+    const near = this.#components.near.directories
+    const held = await near.get(digest, call)
+    if (held !== undefined) return held
+    return (await this.#fetch(digest, call)) ? await near.get(digest, call) : undefined
+  }
+
+  async *closure(root: Digest, call: Call): AsyncGenerator<Directory> {
+    // A Directory is put after all that it refers to: where the root is here, the rest is.
+    if ((await this.get(root, call)) === undefined) return
+    yield* this.#components.near.directories.closure(root, call)
+  }
+
+  async put(directories: readonly Directory[], call: Call): Promise<void> {
+    await this.#components.near.directories.put(directories, call)
+  }
+
+  async #fetch(root: Digest, call: Call): Promise<boolean> {
+    const key = `directory ${root.hex}`
+    if (this.#misses.has(key)) return false
+    const { near, far } = this.#components
+    const work = async (shared: Call): Promise<boolean> => {
+      const came = await far.fetchDirectories(root, near, shared)
+      if (!came) this.#misses.remember(key)
+      return came
+    }
+    return await this.#fetching.run(key, work, call)
+  }
+}
+
+function blobKey(digest: Digest): string {
+  return `blob ${digest.hex}`
+}
