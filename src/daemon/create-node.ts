@@ -10,7 +10,7 @@ import { systemClock } from '../foundation/system-clock.ts'
 import { systemRandom } from '../foundation/system-random.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { SecretKey } from '../nix/key.ts'
-import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import { SharePolicy } from '../pathinfo/share-policy.ts'
 import { Signer } from '../pathinfo/signer.ts'
 import { RecordPathInfoStore } from '../pathinfo/stores/record-path-info-store.ts'
@@ -111,7 +111,7 @@ async function openStorage(config: Config, logOf: LogOf) {
 }
 
 async function joinPeers(
-  components: { castore: Castore; pathInfos: PathInfoStore; share: SharePolicy; log: Log },
+  components: { castore: Castore; pathInfos: LocalPathInfoStore; share: SharePolicy; log: Log },
   config: Config,
 ) {
   const { castore, pathInfos, share, log } = components

@@ -12,7 +12,7 @@ export type StoreEvent =
   | { readonly type: 'put'; readonly pathInfo: PathInfo }
   | { readonly type: 'missed' }
 
-/** Where the PathInfos of what this node holds are kept. */
+/** Where PathInfos are kept, of content that is kept beside them. */
 export interface PathInfoStore extends PathInfoSource {
   /**
    * The one commit point: when it resolves, the paths and all put into the castore before are on
@@ -22,7 +22,10 @@ export interface PathInfoStore extends PathInfoSource {
 
   /** All PathInfos, in the order of their hash parts. */
   list(call: Call): AsyncIterable<PathInfo>
+}
 
+/** A store of this node's own, which knows all that happens in it. */
+export interface LocalPathInfoStore extends PathInfoStore {
   /** What happens from now on. A slow reader gets 'missed' instead of an endless backlog. */
   changes(call: Call): AsyncIterable<StoreEvent>
 

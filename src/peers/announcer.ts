@@ -3,7 +3,7 @@ import { type Clock, withDeadline } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
-import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { SharePolicy } from '../pathinfo/share-policy.ts'
 import type { Router } from './routing/router.ts'
 import { directoryKey, pathKey } from './routing/routing-key.ts'
@@ -20,7 +20,7 @@ export const RETRY_MS = 10_000
 /** What the announcer works with. */
 export interface AnnouncerComponents {
   readonly router: Router
-  readonly pathInfos: PathInfoStore
+  readonly pathInfos: LocalPathInfoStore
   readonly share: SharePolicy
   readonly clock: Clock
   readonly log: Log

@@ -3,7 +3,7 @@ import type { Call } from '../../foundation/call.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { PathInfo } from '../path-info.ts'
 import { decodePathInfo, encodePathInfo } from '../path-info-codec.ts'
-import type { PathInfoStore, StoreEvent } from '../path-info-store.ts'
+import type { LocalPathInfoStore, StoreEvent } from '../path-info-store.ts'
 import type { FinalClaim } from '../trust-policy.ts'
 
 /** How many events wait for one reader before it is told that it missed some. */
@@ -18,7 +18,7 @@ interface Watcher {
 }
 
 /** PathInfos as records under the hash parts of their store paths. */
-export class RecordPathInfoStore implements PathInfoStore {
+export class RecordPathInfoStore implements LocalPathInfoStore {
   readonly #records: RecordStore
   readonly #watchers = new Set<Watcher>()
 

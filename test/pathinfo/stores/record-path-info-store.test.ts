@@ -1,32 +1,52 @@
 import { expect, test } from 'vitest'
 import { MemoryRecordStore } from '../../../src/castore/stores/memory-record-store.ts'
+import { recordCastore } from '../../../src/castore/stores/record-castore.ts'
 import { SegmentRecordStore } from '../../../src/castore/stores/segment-record-store.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
 import {
   BACKLOG_EVENTS_MAX,
   RecordPathInfoStore,
 } from '../../../src/pathinfo/stores/record-path-info-store.ts'
-import { pathInfoStoreContract } from '../../contracts/path-info-store-contract.ts'
+import {
+  localPathInfoStoreContract,
+  pathInfoStoreContract,
+} from '../../contracts/path-info-store-contract.ts'
 import { ownClaim, pathInfoOf, pathNamed } from '../../fixtures/claims.ts'
 import { call } from '../../fixtures/content.ts'
 import { temporaryDirectory } from '../../fixtures/temporary-directory.ts'
 
-pathInfoStoreContract('records in memory', async () =>
-  Object.assign(new RecordPathInfoStore({ records: new MemoryRecordStore() }), {
-    [Symbol.asyncDispose]: async () => undefined,
-  }),
-)
+const inMemory = async () => {
+  const records = new MemoryRecordStore()
+  return { records, [Symbol.asyncDispose]: async () => undefined }
+}
 
-pathInfoStoreContract('records in segments', async () => {
+const inSegments = async () => {
   const directory = await temporaryDirectory()
   const records = await SegmentRecordStore.open({ directory: directory.path, log: silentLog })
-  return Object.assign(new RecordPathInfoStore({ records }), {
+  return {
+    records,
     [Symbol.asyncDispose]: async () => {
       await records.close()
       await directory[Symbol.asyncDispose]()
     },
+  }
+}
+
+for (const [label, open] of [
+  ['records in memory', inMemory],
+  ['records in segments', inSegments],
+] as const) {
+  pathInfoStoreContract(label, async () => {
+    const opened = await open()
+    const pathInfos = new RecordPathInfoStore(opened)
+    return { ...opened, pathInfos, castore: recordCastore(opened) }
   })
-})
+  localPathInfoStoreContract(label, async () => {
+    const opened = await open()
+    const store = new RecordPathInfoStore(opened)
+    return Object.assign(store, { [Symbol.asyncDispose]: opened[Symbol.asyncDispose] })
+  })
+}
 
 test('a put is on stable storage, with the signatures it had', async () => {
   await using directory = await temporaryDirectory()
