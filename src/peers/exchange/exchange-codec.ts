@@ -4,6 +4,7 @@ import type { Digest } from '../../foundation/digest.ts'
 import { Request, Response } from '../../generated/cairn/exchange/v1/exchange.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import { toWireSigned } from '../../pathinfo/path-info-codec.ts'
+import { FrameError, malformedFrame } from './frame-error.ts'
 import type { Answer, Want } from './want.ts'
 import { fromWireLayoutAnswer, fromWirePathInfoAnswer, fromWireWant } from './want-codec.ts'
 
@@ -27,10 +28,12 @@ export function encodeRequest(id: number, want: Want | 'cancel'): Uint8Array {
   return Request.encode({ id, want: wireWant(want) }).finish()
 }
 
-/** Reads a request's frame. @throws where it is none, or breaks a limit */
+/** Reads a request's frame. @throws FrameError where it is none, or breaks a limit */
 export function decodeRequest(frame: Uint8Array): IncomingRequest {
-  const { id, want } = Request.decode(frame)
-  return { id, want: want?.$case === 'cancel' ? 'cancel' : fromWireWant(want) }
+  return translated('request', () => {
+    const { id, want } = Request.decode(frame)
+    return { id, want: want?.$case === 'cancel' ? 'cancel' : fromWireWant(want) }
+  })
 }
 
 /** The frame of a response, in pieces: chunks are not copied. */
@@ -39,9 +42,22 @@ export function encodeResponse(id: number, answer: Answer): Uint8Array[] {
   return [Response.encode({ id, answer: wireAnswer(answer) }).finish()]
 }
 
-/** Reads a response's frame. @throws where it is none */
+/** Reads a response's frame. @throws FrameError where it is none */
 export function decodeResponse(frame: Uint8Array): IncomingResponse {
-  const { id, answer } = Response.decode(frame)
+  return translated('response', () => fromWireResponse(Response.decode(frame)))
+}
+
+function translated<T>(what: string, decode: () => T): T {
+  try {
+    return decode()
+  } catch (cause) {
+    if (cause instanceof FrameError) throw cause
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw malformedFrame(`no well-formed ${what}: ${why}`, cause)
+  }
+}
+
+function fromWireResponse({ id, answer }: Response): IncomingResponse {
   switch (answer?.$case) {
     case 'pathInfo':
       return { id, answer: fromWirePathInfoAnswer(answer.pathInfo) }
@@ -58,7 +74,7 @@ export function decodeResponse(frame: Uint8Array): IncomingResponse {
     case 'done':
       return { id, answer: { type: 'done' } }
     case undefined:
-      throw new RangeError('a response holds an answer')
+      throw malformedFrame('a response holds an answer')
   }
 }
 

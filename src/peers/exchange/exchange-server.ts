@@ -9,6 +9,7 @@ import type { PathInfoSource } from '../../pathinfo/path-info-store.ts'
 import type { SharePolicy } from '../../pathinfo/share-policy.ts'
 import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
+import { FrameError } from './frame-error.ts'
 import type { Answer, Want } from './want.ts'
 
 /** How many requests of one channel may be under way or wait; one more ends the channel. */
@@ -83,8 +84,8 @@ export class ExchangeServer {
       served.requests.get(request.id)?.abort(new Error('taken back'))
       return
     }
-    if (served.requests.has(request.id)) throw new RangeError('a request id is used twice')
-    if (served.requests.size >= REQUESTS_MAX) throw new RangeError('too many requests at once')
+    if (served.requests.has(request.id)) throw outOfTurn('a request id is used twice')
+    if (served.requests.size >= REQUESTS_MAX) throw outOfTurn('too many requests at once')
     const abort = new AbortController()
     served.requests.set(request.id, abort)
     this.#answer(served, request, { signal: abort.signal })
@@ -203,6 +204,10 @@ export class ExchangeServer {
       turn?.[Symbol.dispose]()
     }
   }
+}
+
+function outOfTurn(what: string): FrameError {
+  return new FrameError({ code: 'out-of-turn' }, what)
 }
 
 /** Groups the indices of what is held into batches of about one frame. */

@@ -29,7 +29,7 @@ export interface FrameChannel {
   /**
    * Hands every frame that arrives to `onFrame`, in order; what arrives while it works waits, and
    * so in the end does the sender. Resolves when the other side has ended the channel cleanly,
-   * throws ChannelEnded when it broke, RangeError where a frame is longer than `frameBytesMax`
+   * throws ChannelEnded when it broke, FrameError where a frame is longer than `frameBytesMax`
    * ({@link FRAME_BYTES_MAX} by default), and what `onFrame` throws. To be called once.
    */
   receive(

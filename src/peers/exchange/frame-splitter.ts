@@ -1,5 +1,6 @@
 import { concatBytes } from '../../foundation/bytes.ts'
 import { FRAME_BYTES_MAX, FRAME_PREFIX_BYTES } from './frame-channel.ts'
+import { FrameError } from './frame-error.ts'
 
 /**
  * Splits a stream of bytes into length-prefixed frames. Allocates for a frame only what has arrived
@@ -14,7 +15,7 @@ export class FrameSplitter {
     this.#frameBytesMax = init.frameBytesMax ?? FRAME_BYTES_MAX
   }
 
-  /** Takes the next bytes; returns the frames that are whole now. @throws RangeError */
+  /** Takes the next bytes; returns the frames that are whole now. @throws FrameError */
   push(bytes: Uint8Array): Uint8Array[] {
     this.#parts.push(bytes)
     this.#bytes += bytes.length
@@ -27,7 +28,8 @@ export class FrameSplitter {
     if (this.#bytes < FRAME_PREFIX_BYTES) return undefined
     const length = this.#peekLength()
     if (length > this.#frameBytesMax) {
-      throw new RangeError(`a frame has at most ${this.#frameBytesMax} bytes here, not ${length}`)
+      const what = `a frame has at most ${this.#frameBytesMax} bytes here, not ${length}`
+      throw new FrameError({ code: 'too-long' }, what)
     }
     if (this.#bytes < FRAME_PREFIX_BYTES + length) return undefined
     this.#take(FRAME_PREFIX_BYTES)

@@ -1,5 +1,6 @@
 import { concatBytes } from '../../foundation/bytes.ts'
 import { ChannelEnded, FRAME_BYTES_MAX, type FrameChannel } from './frame-channel.ts'
+import { FrameError } from './frame-error.ts'
 
 /** How many frames wait on a side that is slow to take them. */
 const FRAMES_WAITING_MAX = 8
@@ -51,7 +52,9 @@ class MemoryFrameChannel implements FrameChannel {
       if (frame === undefined) {
         await this.#changed.promise
       } else {
-        if (frame.length > frameBytesMax) throw new RangeError(`a frame of ${frame.length} bytes`)
+        if (frame.length > frameBytesMax) {
+          throw new FrameError({ code: 'too-long' }, `a frame of ${frame.length} bytes`)
+        }
         await onFrame(frame)
       }
     }

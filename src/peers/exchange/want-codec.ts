@@ -7,9 +7,10 @@ import type {
 } from '../../generated/cairn/exchange/v1/exchange.ts'
 import { STORE_PATH_HASH_BYTES } from '../../nix/store-path.ts'
 import { fromWireSigned } from '../../pathinfo/path-info-codec.ts'
+import { malformedFrame } from './frame-error.ts'
 import { type Answer, WANTS_MAX, type Want } from './want.ts'
 
-/** What a request's message asks for. @throws RangeError where it breaks a limit */
+/** What a request's message asks for. @throws FrameError where it breaks a limit */
 export function fromWireWant(want: Request['want']): Want {
   switch (want?.$case) {
     case 'pathInfos':
@@ -22,19 +23,19 @@ export function fromWireWant(want: Request['want']): Want {
       return { type: 'chunks', digests: checkedDigests(want.chunks.digests) }
     case 'cancel':
     case undefined:
-      throw new RangeError('a request wants something')
+      throw malformedFrame('a request wants something')
   }
 }
 
-/** A PathInfo answer of its message. @throws PathInfoError */
+/** A PathInfo answer of its message. @throws FrameError, PathInfoError */
 export function fromWirePathInfoAnswer(message: PathInfoAnswer): Answer {
-  if (message.pathInfo === undefined) throw new RangeError('a PathInfo answer holds a PathInfo')
+  if (message.pathInfo === undefined) throw malformedFrame('a PathInfo answer holds a PathInfo')
   return { type: 'path-info', index: message.index, pathInfo: fromWireSigned(message.pathInfo) }
 }
 
-/** A chunk list answer of its message. @throws CastoreError */
+/** A chunk list answer of its message. @throws FrameError, CastoreError */
 export function fromWireLayoutAnswer(message: LayoutAnswer): Answer {
-  if (message.layout === undefined) throw new RangeError('a layout answer holds a layout')
+  if (message.layout === undefined) throw malformedFrame('a layout answer holds a layout')
   return { type: 'layout', index: message.index, layout: fromWireLayout(message.layout) }
 }
 
@@ -47,7 +48,7 @@ function checkedHashes(hashes: readonly Uint8Array[]): readonly Uint8Array[] {
   checkCount(hashes.length)
   for (const { length } of hashes) {
     if (length !== STORE_PATH_HASH_BYTES) {
-      throw new RangeError(`the hash part of a store path has ${STORE_PATH_HASH_BYTES} bytes`)
+      throw malformedFrame(`the hash part of a store path has ${STORE_PATH_HASH_BYTES} bytes`)
     }
   }
   return hashes
@@ -55,6 +56,6 @@ function checkedHashes(hashes: readonly Uint8Array[]): readonly Uint8Array[] {
 
 function checkCount(count: number): void {
   if (count === 0 || count > WANTS_MAX) {
-    throw new RangeError(`a request names 1 to ${WANTS_MAX} things, not ${count}`)
+    throw malformedFrame(`a request names 1 to ${WANTS_MAX} things, not ${count}`)
   }
 }

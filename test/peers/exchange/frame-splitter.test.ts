@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { FRAME_BYTES_MAX } from '../../../src/peers/exchange/frame-channel.ts'
+import { FrameError } from '../../../src/peers/exchange/frame-error.ts'
 import { FrameSplitter, framePrefix } from '../../../src/peers/exchange/frame-splitter.ts'
 
 const framed = (frame: Uint8Array): Uint8Array => Buffer.concat([framePrefix(frame.length), frame])
@@ -38,9 +39,9 @@ test('a length that is claimed takes up no memory', () => {
 })
 
 test('a frame that is too long is refused at its prefix', () => {
-  expect(() => new FrameSplitter().push(framePrefix(FRAME_BYTES_MAX + 1))).toThrow(RangeError)
-  expect(() => new FrameSplitter().push(Uint8Array.of(255, 255, 255, 255))).toThrow(RangeError)
+  expect(() => new FrameSplitter().push(framePrefix(FRAME_BYTES_MAX + 1))).toThrow(FrameError)
+  expect(() => new FrameSplitter().push(Uint8Array.of(255, 255, 255, 255))).toThrow(FrameError)
   const narrow = new FrameSplitter({}, { frameBytesMax: 10 })
   expect(narrow.push(framed(new Uint8Array(10))).length).toBe(1)
-  expect(() => narrow.push(framed(new Uint8Array(11)))).toThrow(RangeError)
+  expect(() => narrow.push(framed(new Uint8Array(11)))).toThrow(FrameError)
 })
