@@ -137,7 +137,7 @@ async function joinPeers(
   const asking: Service = { name: 'asking', start: async () => undefined, stop: stopAsking }
 
   // Answering and announcing.
-  const server = new ExchangeServer({ castore, pathInfos, share, log })
+  const server = new ExchangeServer({ castore, pathInfos, share, clock, offences: client, log })
   host.onChannel((peer, channel) => void server.serve(peer, channel))
   const announcer = new Announcer({ router, pathInfos, share, clock, log })
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ChannelEnded, type FrameChannel } from '../../src/peers/exchange/frame-channel.ts'
+import { FrameError } from '../../src/peers/exchange/frame-error.ts'
 import { until } from '../fixtures/await-peers.ts'
 import { noise } from '../fixtures/content.ts'
 
@@ -97,7 +98,7 @@ export function frameChannelContract(label: string, make: () => Promise<ChannelP
     await using pair = await make()
     const sizes: number[] = []
     const receiving = pair.far.receive((frame) => void sizes.push(frame.length), 100)
-    const ended = expect(receiving).rejects.toThrow(RangeError)
+    const ended = expect(receiving).rejects.toThrow(FrameError)
     await pair.near.send([noise(100)])
     await pair.near.send([noise(101)])
     await ended

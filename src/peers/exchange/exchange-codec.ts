@@ -11,10 +11,13 @@ import { fromWireLayoutAnswer, fromWirePathInfoAnswer, fromWireWant } from './wa
 /** Chunks up to this many bytes are copied together: a piece of its own costs more than that. */
 const COPY_BYTES_MAX = 16 * 1024
 
-/** A request as it arrives: what is wanted, or that an earlier request is taken back. */
+/**
+ * A request as it arrives: what is wanted, or that an earlier request is taken back, or something
+ * that only later versions know.
+ */
 export interface IncomingRequest {
   readonly id: number
-  readonly want: Want | 'cancel'
+  readonly want: Want | 'cancel' | 'unknown'
 }
 
 /** A response as it arrives. */
@@ -32,7 +35,8 @@ export function encodeRequest(id: number, want: Want | 'cancel'): Uint8Array {
 export function decodeRequest(frame: Uint8Array): IncomingRequest {
   return translated('request', () => {
     const { id, want } = Request.decode(frame)
-    return { id, want: want?.$case === 'cancel' ? 'cancel' : fromWireWant(want) }
+    if (want === undefined) return { id, want: 'unknown' }
+    return { id, want: want.$case === 'cancel' ? 'cancel' : fromWireWant(want) }
   })
 }
 

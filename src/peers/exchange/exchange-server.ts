@@ -1,12 +1,15 @@
 import type { BlobStore } from '../../castore/blob-store.ts'
 import type { Castore } from '../../castore/castore.ts'
-import type { Call } from '../../foundation/call.ts'
+import { type Call, unhurriedCall } from '../../foundation/call.ts'
+import { type Clock, withDeadline } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { Log } from '../../foundation/log.ts'
 import { readAhead } from '../../foundation/read-ahead.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
+import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { PathInfoSource } from '../../pathinfo/path-info-store.ts'
 import type { SharePolicy } from '../../pathinfo/share-policy.ts'
+import { peerError } from '../peer-error.ts'
 import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import { FrameError } from './frame-error.ts'
@@ -24,6 +27,21 @@ const BULK_READING_MAX = 2
 /** About how many bytes of chunks go into one frame, and are read at once. */
 const CHUNK_FRAME_BYTES = 1024 * 1024
 
+/** How many bytes of chunks are read, or wait to be taken, for all peers together. */
+export const SERVING_BYTES_MAX = 64 * 1024 * 1024
+
+/**
+ * The same for requests whose turn to be sent has not come yet. They have a share of their own, or
+ * else they could take all the room that those in front of them need to end.
+ */
+export const SERVING_AHEAD_BYTES_MAX = 32 * 1024 * 1024
+
+/** How long a peer may take to make room for the next frame of what it asked for. */
+export const TAKE_MS = 30_000
+
+/** How long the rest of a frame may keep a channel waiting. */
+export const PARTIAL_FRAME_MS = 30_000
+
 /** How many reads are under way ahead of the frame that is being sent. */
 const READS_AHEAD = 1
 
@@ -35,19 +53,28 @@ export interface ExchangeServerComponents {
   readonly castore: Castore
   readonly pathInfos: PathInfoSource
   readonly share: SharePolicy
+  readonly clock: Clock
+  /** Where a peer that breaks the protocol is told of. */
+  readonly offences: { reportError(peer: string, error: unknown): void }
   readonly log: Log
 }
+
+const noHurry = unhurriedCall()
 
 interface ServedChannel {
   readonly channel: FrameChannel
   readonly bulkReading: Semaphore
   readonly bulkSending: Semaphore
+  /** One frame at a time waits for the peer to take it. */
+  readonly sending: Semaphore
   readonly requests: Map<number, AbortController>
 }
 
 /** Answers what peers ask, from what this node holds and shares. */
 export class ExchangeServer {
   readonly #components: ExchangeServerComponents
+  readonly #room = new Semaphore(SERVING_BYTES_MAX)
+  readonly #aheadRoom = new Semaphore(SERVING_AHEAD_BYTES_MAX)
   #bytesServed = 0
 
   constructor(components: ExchangeServerComponents) {
@@ -65,16 +92,38 @@ export class ExchangeServer {
       channel,
       bulkReading: new Semaphore(BULK_READING_MAX),
       bulkSending: new Semaphore(1),
+      sending: new Semaphore(1),
       requests: new Map(),
     }
+    const over = new AbortController()
+    void this.#watchFrames(channel, over)
     try {
       await channel.receive((frame) => this.#onFrame(peer, served, frame), REQUEST_FRAME_BYTES_MAX)
       channel.abort(new Error('the other side has ended the channel'))
     } catch (error) {
       this.#components.log.debug('channel ended', { peer, error })
       channel.abort(error instanceof Error ? error : new Error('the channel broke'))
+      if (error instanceof FrameError) {
+        const fault = { code: 'protocol-broken', peer, what: error.message } as const
+        this.#components.offences.reportError(peer, peerError(fault, error))
+      }
     } finally {
+      over.abort()
       for (const request of served.requests.values()) request.abort(new Error('the channel ended'))
+    }
+  }
+
+  /** Ends a channel on which the rest of a frame does not come. */
+  async #watchFrames(channel: FrameChannel, over: AbortController): Promise<void> {
+    let before = 0
+    while (!over.signal.aborted) {
+      await this.#components.clock.sleep(PARTIAL_FRAME_MS, over).catch(() => undefined) // it is over
+      const { receivedBytes, partialBytes } = channel
+      if (partialBytes > 0 && receivedBytes === before) {
+        channel.abort(new Error('the rest of a frame did not come'))
+        return
+      }
+      before = receivedBytes
     }
   }
 
@@ -98,17 +147,33 @@ export class ExchangeServer {
     if (want === 'cancel') return
     const send = (answer: Answer): Promise<void> => {
       call.signal.throwIfAborted()
-      return served.channel.send(encodeResponse(id, answer))
+      return this.#send(served, id, answer)
     }
+    if (want === 'unknown') return await send({ type: 'refused', reason: 'not understood' })
     try {
       await this.#serve(want, send, served, call)
     } catch (error) {
       const reason = call.signal.aborted ? 'taken back' : 'it could not be read'
-      await served.channel.send(encodeResponse(id, { type: 'refused', reason }))
+      await this.#send(served, id, { type: 'refused', reason })
       if (!call.signal.aborted) throw error
       return
     }
-    await served.channel.send(encodeResponse(id, { type: 'done' }))
+    await this.#send(served, id, { type: 'done' })
+  }
+
+  /** Sends a frame; a peer that does not take it in time loses its channel. */
+  async #send(served: ServedChannel, id: number, answer: Answer): Promise<void> {
+    const { channel, sending } = served
+    using _turn = await sending.acquire(1, noHurry)
+    const sent = channel.send(encodeResponse(id, answer))
+    try {
+      await withDeadline(this.#components.clock, TAKE_MS, 'taking an answer', noHurry, (timed) =>
+        unlessAborted(sent, timed.signal),
+      )
+    } catch (error) {
+      channel.abort(error instanceof Error ? error : new Error('it could not be sent'))
+      throw error
+    }
   }
 
   async #serve(
@@ -192,16 +257,25 @@ export class ExchangeServer {
     const absent = sizes.flatMap((size, index) => (size === undefined ? [index] : []))
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
     const batches = batchesOf(sizes)
-    const read = (batch: readonly number[]) => readBatch(blobs, digests, batch, call)
+    const read = async (batch: readonly number[]) => {
+      const bytes = batch.reduce((sum, index) => sum + sizes[index]!, 0)
+      const room = await (turn === undefined ? this.#aheadRoom : this.#room).acquire(bytes, call)
+      rooms.add(room)
+      return { room, chunks: await readBatch(blobs, digests, batch, call) }
+    }
+    const rooms = new Set<Disposable>()
     let turn: Disposable | undefined
     try {
-      for await (const chunks of readAhead(batches, READS_AHEAD, read)) {
+      for await (const { room, chunks } of readAhead(batches, READS_AHEAD, read)) {
         turn ??= await served.bulkSending.acquire(1, call)
         for (const { data } of chunks) this.#bytesServed += data.length
         await send({ type: 'chunks', chunks })
+        room[Symbol.dispose]()
+        rooms.delete(room)
       }
     } finally {
       turn?.[Symbol.dispose]()
+      for (const room of rooms) room[Symbol.dispose]()
     }
   }
 }

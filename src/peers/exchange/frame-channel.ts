@@ -20,6 +20,9 @@ export interface FrameChannel {
   /** How many bytes have arrived so far, of frames whole or not: a sign of life. */
   readonly receivedBytes: number
 
+  /** How many bytes wait for the rest of their frame. */
+  readonly partialBytes: number
+
   /**
    * Sends a frame, given in pieces. Resolves when there is room for the next one: whoever awaits
    * it is slowed to what the other side takes. @throws where the channel has ended

@@ -15,6 +15,11 @@ export class FrameSplitter {
     this.#frameBytesMax = init.frameBytesMax ?? FRAME_BYTES_MAX
   }
 
+  /** How many bytes wait for the rest of their frame. */
+  get partialBytes(): number {
+    return this.#bytes
+  }
+
   /** Takes the next bytes; returns the frames that are whole now. @throws FrameError */
   push(bytes: Uint8Array): Uint8Array[] {
     this.#parts.push(bytes)

@@ -16,6 +16,7 @@ export function memoryFrameChannels(): [FrameChannel, FrameChannel] {
 
 class MemoryFrameChannel implements FrameChannel {
   #other: MemoryFrameChannel | undefined
+  readonly partialBytes = 0 // frames arrive whole
   readonly #waiting: Uint8Array[] = []
   #receivedBytes = 0
   #changed = Promise.withResolvers<void>()

@@ -13,6 +13,7 @@ const READ_BUFFER_BYTES_MAX = 32 * 1024 * 1024
 export class StreamFrameChannel implements FrameChannel {
   readonly #stream: Stream
   #receivedBytes = 0
+  #splitter: FrameSplitter | undefined
   readonly #onBytes: ((bytes: number, direction: 'in' | 'out') => void) | undefined
 
   constructor(
@@ -26,6 +27,10 @@ export class StreamFrameChannel implements FrameChannel {
 
   get receivedBytes(): number {
     return this.#receivedBytes
+  }
+
+  get partialBytes(): number {
+    return this.#splitter?.partialBytes ?? 0
   }
 
   async send(frame: readonly Uint8Array[]): Promise<void> {
@@ -64,6 +69,7 @@ export class StreamFrameChannel implements FrameChannel {
     const stream = this.#stream
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const splitter = new FrameSplitter({}, { frameBytesMax })
+    this.#splitter = splitter
     const waiting: Uint8Array[] = []
     let working = false
 

@@ -11,8 +11,10 @@ import { malformedFrame } from './frame-error.ts'
 import { type Answer, WANTS_MAX, type Want } from './want.ts'
 
 /** What a request's message asks for. @throws FrameError where it breaks a limit */
-export function fromWireWant(want: Request['want']): Want {
-  switch (want?.$case) {
+export function fromWireWant(
+  want: Exclude<Request['want'], undefined | { $case: 'cancel' }>,
+): Want {
+  switch (want.$case) {
     case 'pathInfos':
       return { type: 'path-infos', hashes: checkedHashes(want.pathInfos.hashes) }
     case 'closure':
@@ -21,9 +23,6 @@ export function fromWireWant(want: Request['want']): Want {
       return { type: 'layouts', digests: checkedDigests(want.layouts.digests) }
     case 'chunks':
       return { type: 'chunks', digests: checkedDigests(want.chunks.digests) }
-    case 'cancel':
-    case undefined:
-      throw malformedFrame('a request wants something')
   }
 }
 

@@ -144,7 +144,6 @@ test('bytes are a message or an error, whatever they are', () => {
 })
 
 test.each([
-  ['nothing', new Uint8Array(0)],
   ['no things', encodeRequest(1, { type: 'chunks', digests: [] })],
   ['too many things', encodeRequest(1, { type: 'chunks', digests: manyDigests(WANTS_MAX + 1) })],
   ['a digest that is none', Uint8Array.from([0x2a, 3, 0x0a, 1, 7])],

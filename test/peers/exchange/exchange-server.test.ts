@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { MemoryRecordStore } from '../../../src/castore/stores/memory-record-store.ts'
 import { recordCastore } from '../../../src/castore/stores/record-castore.ts'
+import type { Clock } from '../../../src/foundation/clock.ts'
 import { Digest } from '../../../src/foundation/digest.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
+import { systemClock } from '../../../src/foundation/system-clock.ts'
 import { SharePolicy } from '../../../src/pathinfo/share-policy.ts'
 import { Signer } from '../../../src/pathinfo/signer.ts'
 import { RecordPathInfoStore } from '../../../src/pathinfo/stores/record-path-info-store.ts'
@@ -12,21 +14,32 @@ import {
   encodeRequest,
   type IncomingResponse,
 } from '../../../src/peers/exchange/exchange-codec.ts'
-import { ExchangeServer, REQUESTS_MAX } from '../../../src/peers/exchange/exchange-server.ts'
+import {
+  ExchangeServer,
+  PARTIAL_FRAME_MS,
+  REQUESTS_MAX,
+  SERVING_AHEAD_BYTES_MAX,
+  SERVING_BYTES_MAX,
+  TAKE_MS,
+} from '../../../src/peers/exchange/exchange-server.ts'
 import { memoryFrameChannels } from '../../../src/peers/exchange/memory-frame-channel.ts'
 import type { Answer, Want } from '../../../src/peers/exchange/want.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { KEYS, ownClaim, pathInfoOf, pathNamed } from '../../fixtures/claims.ts'
 import { call, noise } from '../../fixtures/content.ts'
 import { DIRECTORIES } from '../../fixtures/directories.ts'
+import { manualClock, settled } from '../../foundation/manual-clock.ts'
 
-async function world() {
+async function world(clock: Clock = systemClock) {
   const records = new MemoryRecordStore()
   const castore = recordCastore({ records })
   const pathInfos = new RecordPathInfoStore({ records })
   const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
   const share = new SharePolicy({ trust })
-  const server = new ExchangeServer({ castore, pathInfos, share, log: silentLog })
+  const told: unknown[] = []
+  const offences = { reportError: (peer: string, error: unknown) => void told.push([peer, error]) }
+  const ports = { clock, offences, log: silentLog }
+  const server = new ExchangeServer({ castore, pathInfos, share, ...ports })
   const [near, far] = memoryFrameChannels()
   const serving = server.serve('p', far)
   const responses: IncomingResponse[] = []
@@ -37,7 +50,7 @@ async function world() {
     await until(() => ['done', 'refused'].includes(mine().at(-1)?.type ?? ''))
     return mine()
   }
-  return { castore, pathInfos, server, near, serving, responses, answersTo }
+  return { castore, pathInfos, server, near, far, serving, responses, answersTo, told }
 }
 
 test('PathInfos are told if they are shared; what is not is as absent as what is not there', async () => {
@@ -98,8 +111,8 @@ test.each([
     'too many requests at once',
     Array.from({ length: REQUESTS_MAX + 1 }, (_, i) => encodeRequest(i + 1, closure)),
   ],
-])('%s ends the channel', async (_, frames) => {
-  const { near, serving, castore } = await world()
+])('%s ends the channel, and is held against the peer', async (_, frames) => {
+  const { near, serving, castore, told } = await world()
   castore.directories.closure = async function* () {
     await new Promise(() => undefined)
   }
@@ -109,4 +122,56 @@ test.each([
   sending.catch(() => undefined)
   await serving
   await expect(near.send([encodeRequest(7, closure)])).rejects.toThrow()
+  const fault = { code: 'protocol-broken', peer: 'p' }
+  expect(told).toEqual([['p', expect.objectContaining({ fault: expect.objectContaining(fault) })]])
+})
+
+test('what only later versions ask for is refused, and no offence', async () => {
+  const { near, responses, told } = await world()
+  const unknownWant = [0x08, 1, (14 << 3) | 2, 0]
+  await near.send([Uint8Array.from(unknownWant)])
+  await until(() => responses.at(-1)?.answer.type === 'refused')
+  expect(told).toEqual([])
+})
+
+test('a peer that does not take what it asked for loses its channel', async () => {
+  const clock = manualClock()
+  const { far, near, serving } = await world(clock)
+  far.send = () => new Promise(() => undefined)
+  await near.send([encodeRequest(1, closure)])
+  await settled()
+  await clock.pass(TAKE_MS)
+  await serving
+  await expect(near.send([encodeRequest(2, closure)])).rejects.toThrow()
+})
+
+test('a channel on which the rest of a frame does not come is ended', async () => {
+  const clock = manualClock()
+  const { far, serving } = await world(clock)
+  Object.assign(far, { partialBytes: 3 })
+  await clock.pass(2 * PARTIAL_FRAME_MS)
+  await serving
+})
+
+test('many who do not take their answers do not make the memory grow', async () => {
+  const { castore, server } = await world()
+  const contents = Array.from({ length: 40 }, (_, i) => noise(256 * 1024, i))
+  const held = contents.map((bytes) => ({ digest: Digest.ofContent(bytes), bytes }))
+  await castore.blobs.putChunks(held, call)
+  let reading = 0
+  const { readChunks } = castore.blobs
+  castore.blobs.readChunks = async (digests, given) => {
+    reading += digests.length * 256 * 1024
+    return await readChunks.call(castore.blobs, digests, given)
+  }
+  const digests = held.map(({ digest }) => digest)
+  for (let i = 0; i < 100; i++) {
+    const [near, far] = memoryFrameChannels()
+    far.send = () => new Promise(() => undefined)
+    void server.serve(`peer ${i}`, far)
+    await near.send([encodeRequest(1, { type: 'chunks', digests })])
+  }
+  await until(() => reading > SERVING_AHEAD_BYTES_MAX / 2)
+  for (let i = 0; i < 20; i++) await settled()
+  expect(reading).toBeLessThanOrEqual(SERVING_BYTES_MAX + SERVING_AHEAD_BYTES_MAX)
 })
