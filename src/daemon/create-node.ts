@@ -82,8 +82,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const gateway = new Gateway(serving, { address: config.gateway })
   const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
   const kept = { castore: around, pathInfos, uploads }
-  const answers = { ...kept, view, intake, substituter, tokens, clock, log: logOf('rpc') }
-  const rpc = new RpcServer(answers, { address: config.rpc })
+  const asked = { view, intake, substituter, trust, tokens, clock, log: logOf('rpc') }
+  const rpc = new RpcServer({ ...kept, ...asked }, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
   const services: Service[] = [

@@ -14,7 +14,7 @@ import type { PathInfo } from '../pathinfo/path-info.ts'
 import { fromWireSigned } from '../pathinfo/path-info-codec.ts'
 import { fromWireEvent, fromWirePeer, fromWireStatus } from './node-messages.ts'
 import type { FetchReport, NodeStatus, PeerStatus } from './node-view.ts'
-import { RPC_OPTIONS } from './rpc-options.ts'
+import { CLIENT_OPTIONS } from './rpc-options.ts'
 
 /** What an import came to. */
 export interface Imported {
@@ -48,12 +48,7 @@ export class NodeClient implements Disposable {
 
   constructor(_components: object, init: { address: string }) {
     this.#address = init.address
-    this.#client = new NodeServiceClient(init.address, credentials.createInsecure(), {
-      ...RPC_OPTIONS,
-      // It would ask a name server for settings that nobody publishes; on a network that has none,
-      // even a call to localhost waits 25 s for it.
-      'grpc.service_config_disable_resolution': 1,
-    })
+    this.#client = new NodeServiceClient(init.address, credentials.createInsecure(), CLIENT_OPTIONS)
   }
 
   async status(call: Call): Promise<NodeStatus> {

@@ -1,19 +1,8 @@
-import type {
-  handleUnaryCall,
-  ServerUnaryCall,
-  ServerWritableStream,
-  sendUnaryData,
-} from '@grpc/grpc-js'
+import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
-import type {
-  FetchEvent,
-  FetchRequest,
-  ImportRequest,
-  ImportResponse,
-  NodeServiceServer,
-} from '../generated/cairn/node/v1/node.ts'
+import * as wire from '../generated/cairn/node/v1/node.ts'
 import { fixedStorePath } from '../nix/fixed-store-path.ts'
 import { renderNixHash } from '../nix/nix-hash.ts'
 import { parseSignature } from '../nix/signature.ts'
@@ -21,12 +10,13 @@ import { StorePath } from '../nix/store-path.ts'
 import { toWireSigned } from '../pathinfo/path-info-codec.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
-import { ClosureFetch } from '../substitution/closure-fetch.ts'
+import { ClosureFetch, type PathOutcome } from '../substitution/closure-fetch.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
 import type { Substituter } from '../substitution/substituter.ts'
+import { type CallHandlers, ownerOnly, type RpcCall } from './call-handlers.ts'
 import { toWireEvent, toWirePeer, toWireStatus } from './node-messages.ts'
 import type { NodeView } from './node-view.ts'
-import { notFound, toServiceError } from './rpc-error.ts'
+import { rpcError } from './rpc-error.ts'
 
 /** How often a fetch tells how it goes. */
 const PROGRESS_MS = 200
@@ -42,50 +32,88 @@ export interface NodeServiceComponents {
   readonly log: Log
 }
 
-/** `cairn.node.v1.NodeService`: what the command line asks of the node. */
-export function nodeService(components: NodeServiceComponents): NodeServiceServer {
+/** `cairn.node.v1.NodeService`: what the command line asks of the node, for the owner alone. */
+export function nodeService(
+  components: NodeServiceComponents,
+  handlers: CallHandlers,
+): UntypedServiceImplementation {
   const { view } = components
-  return {
-    import: unary((request, call) => importNar(components, request, call)),
-    fetch: (call) => {
-      fetchPaths(components, call).then(
-        () => call.end(),
-        // Destroying it would tell the client nothing, which then waits for ever.
-        (error) => call.emit('error', toServiceError(error)),
-      )
-    },
-    status: unary(async () => toWireStatus(view.status())),
-    peers: unary(async () => ({ peers: view.peers().map(toWirePeer) })),
-    keys: unary(async () => {
-      const { trustedKeys, signingKey } = view.status()
-      return { trusted: [...trustedKeys], signing: signingKey ?? '' }
-    }),
-    describe: unary(async ({ storePath }, call) => {
-      const { hash } = StorePath.parse(storePath)
-      const pathInfo = await components.pathInfos.get(hash, call)
-      return { pathInfo: pathInfo === undefined ? undefined : toWireSigned(pathInfo) }
-    }),
-    addSignatures: unary(async ({ storePath, signatures, rootSignatures }, call) => {
-      const pathInfo = await components.pathInfos.get(StorePath.parse(storePath).hash, call)
-      if (pathInfo === undefined) throw notFound(`${storePath} is not held here`)
-      const added = {
-        nix: signatures.map(parseSignature),
-        root: rootSignatures.map(parseSignature),
-      }
-      await components.intake.addSignatures(pathInfo, added, call)
-      return {}
-    }),
+  const owned = <Q, A>(answer: (request: Q, call: Call) => Promise<A>) => {
+    return async (request: Q, call: RpcCall): Promise<A> => {
+      ownerOnly(call)
+      return await answer(request, call)
+    }
   }
+  return {
+    Import: handlers.unary(
+      wire.ImportRequest,
+      wire.ImportResponse,
+      owned((request, call) => importNar(components, request, call)),
+    ),
+    Fetch: handlers.download(wire.FetchRequest, wire.FetchEvent, async (request, send, call) => {
+      ownerOnly(call)
+      await fetchPaths(components, request, send, call)
+    }),
+    Status: handlers.unary(
+      wire.StatusRequest,
+      wire.StatusResponse,
+      owned(async () => toWireStatus(view.status())),
+    ),
+    Peers: handlers.unary(
+      wire.PeersRequest,
+      wire.PeersResponse,
+      owned(async () => ({ peers: view.peers().map(toWirePeer) })),
+    ),
+    Keys: handlers.unary(
+      wire.KeysRequest,
+      wire.KeysResponse,
+      owned(async () => {
+        const { trustedKeys, signingKey } = view.status()
+        return { trusted: [...trustedKeys], signing: signingKey ?? '' }
+      }),
+    ),
+    Describe: handlers.unary(
+      wire.DescribeRequest,
+      wire.DescribeResponse,
+      owned((request, call) => describe(components, request, call)),
+    ),
+    AddSignatures: handlers.unary(
+      wire.AddSignaturesRequest,
+      wire.AddSignaturesResponse,
+      owned((request, call) => addSignatures(components, request, call)),
+    ),
+  }
+}
+
+async function describe(
+  { pathInfos }: NodeServiceComponents,
+  { storePath }: wire.DescribeRequest,
+  call: Call,
+): Promise<wire.DescribeResponse> {
+  const pathInfo = await pathInfos.get(StorePath.parse(storePath).hash, call)
+  return { pathInfo: pathInfo === undefined ? undefined : toWireSigned(pathInfo) }
+}
+
+async function addSignatures(
+  { pathInfos, intake }: NodeServiceComponents,
+  { storePath, signatures, rootSignatures }: wire.AddSignaturesRequest,
+  call: Call,
+): Promise<wire.AddSignaturesResponse> {
+  const pathInfo = await pathInfos.get(StorePath.parse(storePath).hash, call)
+  if (pathInfo === undefined) throw rpcError('not-found', `${storePath} is not held here`)
+  const added = { nix: signatures.map(parseSignature), root: rootSignatures.map(parseSignature) }
+  await intake.addSignatures(pathInfo, added, call)
+  return {}
 }
 
 async function importNar(
   { uploads, intake, substituter, log }: NodeServiceComponents,
-  request: ImportRequest,
+  request: wire.ImportRequest,
   call: Call,
-): Promise<ImportResponse> {
+): Promise<wire.ImportResponse> {
   const { name, narSha256 } = request
   const uploaded = await uploads.get(narSha256, call)
-  if (uploaded === undefined) throw notFound('no NAR with that hash has been uploaded')
+  if (uploaded === undefined) throw rpcError('not-found', 'no NAR with that hash has been uploaded')
   const { node, narSize } = uploaded
   const storePath = fixedStorePath(narSha256, name)
   const ca = `fixed:r:${renderNixHash({ algorithm: 'sha256', bytes: narSha256 })}`
@@ -98,46 +126,27 @@ async function importNar(
 
 async function fetchPaths(
   { substituter, clock }: NodeServiceComponents,
-  stream: ServerWritableStream<FetchRequest, FetchEvent>,
+  { storePaths, closure }: wire.FetchRequest,
+  send: (event: wire.FetchEvent) => Promise<void>,
+  call: Call,
 ): Promise<void> {
-  const call = callOf(stream)
-  const { storePaths, closure } = stream.request
   const fetch = new ClosureFetch({ substituter }, { closure })
   const over = new AbortController()
   const tell = async (): Promise<void> => {
     while (!over.signal.aborted) {
-      stream.write(toWireEvent(fetch.progress))
-      await clock.sleep(PROGRESS_MS, over).catch(() => undefined) // the fetch is over
+      await send(toWireEvent(fetch.progress))
+      await clock.sleep(PROGRESS_MS, over)
     }
   }
-  const telling = tell()
+  const telling = tell().catch(() => undefined) // the fetch is over, or the client has left
   try {
     const paths = storePaths.map((it) => StorePath.parse(it))
-    await fetch.run(paths, (outcome) => stream.write(toWireEvent(fetch.progress, outcome)), call)
+    const onOutcome = (outcome: PathOutcome): void => {
+      send(toWireEvent(fetch.progress, outcome)).catch(() => undefined) // the client has left
+    }
+    await fetch.run(paths, onOutcome, call)
   } finally {
     over.abort()
     await telling
   }
-}
-
-/** A handler that answers one message with one, its errors translated. */
-function unary<Q, A>(answer: (request: Q, call: Call) => Promise<A>): handleUnaryCall<Q, A> {
-  return (call: ServerUnaryCall<Q, A>, callback: sendUnaryData<A>) => {
-    answer(call.request, callOf(call)).then((it) => callback(null, it), failing(callback))
-  }
-}
-
-function failing(callback: (error: ReturnType<typeof toServiceError>) => void) {
-  return (error: unknown): void => callback(toServiceError(error))
-}
-
-function callOf(stream: {
-  on(event: 'cancelled', listener: () => void): unknown
-  readonly cancelled: boolean
-}): Call {
-  const abort = new AbortController()
-  const cancel = (): void => abort.abort(new Error('the client has cancelled'))
-  stream.on('cancelled', cancel)
-  if (stream.cancelled) cancel()
-  return { signal: abort.signal }
 }

@@ -1,11 +1,39 @@
-/** The longest message that is taken, in bytes. */
-export const MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+import {
+  CONNECTION_IDLE_MS,
+  KEEPALIVE_ANSWER_MS,
+  KEEPALIVE_MS,
+  MESSAGE_BYTES_MAX,
+  STREAMS_PER_CONNECTION_MAX,
+} from './rpc-limits.ts'
 
-/** How much may be on its way on one connection, in bytes; HTTP/2's own 64 KiB make it wait. */
-const WINDOW_BYTES = 4 * 1024 * 1024
+/** How much may be on its way to a client, in bytes; HTTP/2's own 64 KiB make it wait. */
+export const WINDOW_BYTES = 4 * 1024 * 1024
 
-/** How gRPC channels are tuned, at both ends. */
-export const RPC_OPTIONS = {
+/** How gRPC is tuned at both ends. A connection whose other end is gone is found out by pings. */
+const COMMON_OPTIONS = {
+  'grpc.keepalive_time_ms': KEEPALIVE_MS,
+  'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
+}
+
+/** How the server is tuned. */
+export const SERVER_OPTIONS = {
+  ...COMMON_OPTIONS,
   'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION_MAX,
+  'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
+}
+
+/** The longest answer that a client takes, in bytes: very wide Directories are long. */
+export const ANSWER_BYTES_MAX = 64 * 1024 * 1024
+
+/** How clients are tuned. */
+export const CLIENT_OPTIONS = {
+  ...COMMON_OPTIONS,
+  'grpc.max_receive_message_length': ANSWER_BYTES_MAX,
   'grpc-node.flow_control_window': WINDOW_BYTES,
+  // It would keep a copy of what is sent, to send it again.
+  'grpc.enable_retries': 0,
+  // It would ask a name server for settings that nobody publishes; on a network that has none,
+  // even a call to localhost waits 25 s for it.
+  'grpc.service_config_disable_resolution': 1,
 }

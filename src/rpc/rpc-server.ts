@@ -1,37 +1,66 @@
 import { createServer, type Server as NetServer } from 'node:net'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
-import { type Clock, deadline } from '../foundation/clock.ts'
+import { ReflectionService } from '@grpc/reflection'
+import { HealthImplementation } from 'grpc-health-check'
+import type { AccessTokens } from '../foundation/access-token.ts'
+import { deadline } from '../foundation/clock.ts'
 import { type ListenAddress, renderListenAddress } from '../foundation/listen-address.ts'
 import { listenAt } from '../foundation/listening.ts'
-import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
-import { NodeServiceService } from '../generated/cairn/node/v1/node.ts'
+import { blobService } from './blob-service.ts'
+import { CallHandlers } from './call-handlers.ts'
+import { CallWatch } from './call-watch.ts'
+import { Callers } from './callers.ts'
+import { Connections, type ConnectionsInit } from './connections.ts'
+import { loadDescriptors } from './descriptors.ts'
+import { directoryService } from './directory-service.ts'
 import { type NodeServiceComponents, nodeService } from './node-service.ts'
-import { RPC_OPTIONS } from './rpc-options.ts'
+import { type PathInfoServiceComponents, pathInfoService } from './path-info-service.ts'
+import { DRAIN_MS } from './rpc-limits.ts'
+import { SERVER_OPTIONS } from './rpc-options.ts'
+import {
+  FAMILIES,
+  NODE_METHODS,
+  SERVICE_METHODS,
+  serviceName,
+  wireService,
+} from './wire-service.ts'
 
-/** How long a stopping server lets calls finish that are under way. */
-export const DRAIN_MS = 5_000
+/** What the server works with. */
+export interface RpcServerComponents extends NodeServiceComponents, PathInfoServiceComponents {
+  /** Tokens by which clients on other machines are the owner, too. */
+  readonly tokens: Pick<AccessTokens, 'holderOfHeader'>
+}
 
 /** Where the server listens; the host `localhost` means both address families. */
-export interface RpcInit {
+export interface RpcInit extends ConnectionsInit {
   readonly address: ListenAddress
 }
 
-/** The gRPC server. */
+/**
+ * The gRPC server: the services of tvix under their old and their new names, the command line's
+ * own, reflection and health. Who is on this machine is known by the socket that a call came by.
+ */
 export class RpcServer implements Service {
   readonly name = 'rpc'
-  readonly #clock: Clock
-  readonly #log: Log
+  readonly #components: RpcServerComponents
   readonly #init: RpcInit
-  readonly #server = new Server(RPC_OPTIONS)
-  readonly #injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
+  readonly #connections: Connections
+  readonly #watch: CallWatch
+  readonly #server: Server
+  readonly #injector: ReturnType<Server['createConnectionInjector']>
+  readonly #health = new HealthImplementation()
+  readonly #services: string[] = ['']
   readonly #listeners: NetServer[] = []
 
-  constructor(components: NodeServiceComponents, init: RpcInit) {
-    this.#clock = components.clock
-    this.#log = components.log
+  constructor(components: RpcServerComponents, init: RpcInit) {
+    this.#components = components
     this.#init = init
-    this.#server.addService(NodeServiceService, nodeService(components))
+    this.#connections = new Connections(components, init)
+    this.#watch = new CallWatch({ connections: this.#connections })
+    this.#server = new Server({ ...SERVER_OPTIONS, interceptors: [this.#watch.interceptor] })
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
+    this.#addServices()
   }
 
   /** What clients connect to, with the real port once it has started. */
@@ -44,25 +73,34 @@ export class RpcServer implements Service {
     return renderListenAddress({ kind: 'tcp', host, port: bound.port })
   }
 
+  /** How many connections are open. */
+  get connections(): number {
+    return this.#connections.size
+  }
+
   async start(): Promise<void> {
     const { address } = this.#init
+    const { log } = this.#components
     if (address.kind !== 'tcp' || address.host !== 'localhost') {
       await this.#listen(address)
     } else {
       const { port } = await this.#listen({ ...address, host: '127.0.0.1' })
       // A machine without IPv6 is none the worse for it.
       await this.#listen({ kind: 'tcp', host: '::1', port }).catch((error) => {
-        this.#log.debug('not bound', { host: '::1', error })
+        log.debug('not bound', { host: '::1', error })
       })
     }
-    this.#log.info('rpc listens', { address: this.address })
+    for (const service of this.#services) this.#health.setStatus(service, 'SERVING')
+    log.info('rpc listens', { address: this.address })
   }
 
   /** Takes no new calls; those under way finish, or are cut after {@link DRAIN_MS}. */
   async stop(): Promise<void> {
+    for (const service of this.#services) this.#health.setStatus(service, 'NOT_SERVING')
     for (const listener of this.#listeners) listener.close()
-    const limit = deadline(this.#clock, DRAIN_MS, 'finishing the calls under way')
+    const limit = deadline(this.#components.clock, DRAIN_MS, 'finishing the calls under way')
     limit.signal.addEventListener('abort', () => this.#server.forceShutdown())
+    this.#watch.endOpenEnded()
     this.#injector.drain(DRAIN_MS)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#server.tryShutdown((error) => (error === undefined ? resolve() : reject(error)))
@@ -73,8 +111,36 @@ export class RpcServer implements Service {
     }
   }
 
+  #addServices(): void {
+    const { tokens, clock, log } = this.#components
+    const callers = new Callers({ connections: this.#connections, tokens })
+    const handlers = new CallHandlers({ callers, clock, log })
+    const services = {
+      BlobService: blobService(this.#components, handlers),
+      DirectoryService: directoryService(this.#components, handlers),
+      PathInfoService: pathInfoService(this.#components, handlers),
+    }
+    for (const family of FAMILIES) {
+      for (const name of Object.keys(services) as (keyof typeof services)[]) {
+        const full = serviceName(family, name)
+        this.#server.addService(wireService(full, SERVICE_METHODS[name]), services[name])
+        this.#services.push(full)
+      }
+    }
+    const node = 'cairn.node.v1.NodeService'
+    this.#server.addService(
+      wireService(node, NODE_METHODS),
+      nodeService(this.#components, handlers),
+    )
+    this.#services.push(node)
+    this.#health.addToServer(this.#server)
+    new ReflectionService(loadDescriptors()).addToServer(this.#server)
+  }
+
   async #listen(address: ListenAddress): Promise<{ port: number }> {
-    const listener = createServer((socket) => this.#injector.injectConnection(socket))
+    const listener = createServer((socket) => {
+      if (this.#connections.admit(socket)) this.#injector.injectConnection(socket)
+    })
     await listenAt(listener, address).catch((cause) => {
       throw new Error(`the gRPC server ${cause.message}`, { cause })
     })

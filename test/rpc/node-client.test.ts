@@ -1,57 +1,15 @@
 import { credentials, type ServiceError, status } from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
-import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
-import { recordCastore } from '../../src/castore/stores/record-castore.ts'
-import { silentLog } from '../../src/foundation/log.ts'
-import { systemClock } from '../../src/foundation/system-clock.ts'
 import { NodeServiceClient } from '../../src/generated/cairn/node/v1/node.ts'
-import { ingestNar } from '../../src/nar/ingest-nar.ts'
 import { renderSignature } from '../../src/nix/signature.ts'
-import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
 import { Signer } from '../../src/pathinfo/signer.ts'
-import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
-import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
-import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
 import { NodeClient, NodeClientError } from '../../src/rpc/node-client.ts'
-import type { NodeStatus, PeerStatus } from '../../src/rpc/node-view.ts'
-import { RpcServer } from '../../src/rpc/rpc-server.ts'
-import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
 import type { Offer, PathSource } from '../../src/substitution/path-source.ts'
-import { Substituter } from '../../src/substitution/substituter.ts'
 import { until } from '../fixtures/await-peers.ts'
 import { KEYS, pathInfoOf, pathNamed } from '../fixtures/claims.ts'
 import { call, collect, noise } from '../fixtures/content.ts'
-import { inPieces, narOf, SMALL } from '../nar/trees.ts'
-
-const STATUS: NodeStatus = {
-  version: '1.2.3',
-  peerId: 'me',
-  listening: ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/2'],
-  uptimeMs: 2 ** 40,
-  stateDirectory: '/state',
-  gateway: 'http://127.0.0.1:9000',
-  peers: 2,
-  storePaths: 3,
-  chunks: 4,
-  directories: 5,
-  storedBytes: 2 ** 50,
-  residentBytes: 6,
-  bytesServed: 7,
-  bytesFetched: 8,
-  trustedKeys: ['a', 'b'],
-  signingKey: undefined,
-}
-
-const PEERS: PeerStatus[] = [
-  {
-    ...{ id: 'one', address: '/ip4/1.2.3.4/tcp/5', standing: 'welcome', bytesReceived: 1 },
-    ...{ bytesSent: 2 ** 50, latencyMs: 3, reason: undefined },
-  },
-  {
-    ...{ id: 'two', address: '', standing: 'banned', bytesReceived: 0, bytesSent: 0 },
-    ...{ latencyMs: undefined, reason: 'it lied' },
-  },
-]
+import { narOf, SMALL } from '../nar/trees.ts'
+import { PEERS, STATUS, testNode } from './test-node.ts'
 
 /** A source whose offers come from a list and whose content never arrives. */
 class WaitingSource implements PathSource {
@@ -75,38 +33,6 @@ class WaitingSource implements PathSource {
       }
       yield { claim, fetch, turnDown: () => undefined }
     }
-  }
-}
-
-async function testNode(init: { signer?: Signer; source?: PathSource } = {}) {
-  const records = new MemoryRecordStore()
-  const castore = recordCastore({ records })
-  const pathInfos = new RecordPathInfoStore({ records })
-  const uploads = new UploadedNarStore({ records })
-  const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
-  const share = new SharePolicy({ trust })
-  const intake = new OwnerIntake({ pathInfos, trust, share, signer: init.signer })
-  const base = { castore, pathInfos, trust, clock: systemClock, log: silentLog }
-  const sources = init.source === undefined ? [] : [init.source]
-  const substituter = new Substituter({ ...base, sources })
-  const view = { status: () => STATUS, peers: () => PEERS }
-  const server = new RpcServer(
-    { ...base, view, intake, uploads, substituter },
-    { address: { kind: 'tcp', host: '127.0.0.1', port: 0 } },
-  )
-  await server.start()
-  const client = new NodeClient({}, { address: server.address })
-  const upload = async (): Promise<Uint8Array> => {
-    const nar = await ingestNar(inPieces(narOf(SMALL), [1000]), castore, call)
-    await uploads.put('x.nar', { ...nar, compression: 'none' }, call)
-    return nar.narSha256
-  }
-  return {
-    ...{ server, client, intake, pathInfos, upload },
-    [Symbol.asyncDispose]: async () => {
-      client[Symbol.dispose]()
-      await server.stop()
-    },
   }
 }
 

@@ -1,0 +1,112 @@
+import { join } from 'node:path'
+import type { Castore } from '../../src/castore/castore.ts'
+import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
+import { recordCastore } from '../../src/castore/stores/record-castore.ts'
+import { AccessTokens, TokenHash } from '../../src/foundation/access-token.ts'
+import type { Clock } from '../../src/foundation/clock.ts'
+import type { ListenAddress } from '../../src/foundation/listen-address.ts'
+import { silentLog } from '../../src/foundation/log.ts'
+import { systemClock } from '../../src/foundation/system-clock.ts'
+import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
+import type { Signer } from '../../src/pathinfo/signer.ts'
+import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
+import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
+import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
+import { NodeClient } from '../../src/rpc/node-client.ts'
+import type { NodeStatus, PeerStatus } from '../../src/rpc/node-view.ts'
+import { type RpcInit, RpcServer } from '../../src/rpc/rpc-server.ts'
+import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
+import type { PathSource } from '../../src/substitution/path-source.ts'
+import { Substituter } from '../../src/substitution/substituter.ts'
+import { KEYS } from '../fixtures/claims.ts'
+import { call } from '../fixtures/content.ts'
+import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
+import { inPieces, narOf, SMALL } from '../nar/trees.ts'
+
+export const STATUS: NodeStatus = {
+  version: '1.2.3',
+  peerId: 'me',
+  listening: ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/2'],
+  uptimeMs: 2 ** 40,
+  stateDirectory: '/state',
+  gateway: 'http://127.0.0.1:9000',
+  peers: 2,
+  storePaths: 3,
+  chunks: 4,
+  directories: 5,
+  storedBytes: 2 ** 50,
+  residentBytes: 6,
+  bytesServed: 7,
+  bytesFetched: 8,
+  trustedKeys: ['a', 'b'],
+  signingKey: undefined,
+}
+
+export const PEERS: PeerStatus[] = [
+  {
+    ...{ id: 'one', address: '/ip4/1.2.3.4/tcp/5', standing: 'welcome', bytesReceived: 1 },
+    ...{ bytesSent: 2 ** 50, latencyMs: 3, reason: undefined },
+  },
+  {
+    ...{ id: 'two', address: '', standing: 'banned', bytesReceived: 0, bytesSent: 0 },
+    ...{ latencyMs: undefined, reason: 'it lied' },
+  },
+]
+
+/** A token that the test nodes take. */
+export const TOKEN = 'cairn_token'
+
+export interface TestNodeInit extends Partial<RpcInit> {
+  readonly signer?: Signer
+  readonly source?: PathSource
+  readonly clock?: Clock
+  /** A Unix socket instead of a TCP port. */
+  readonly unix?: boolean
+  /** Stands between the server and the castore that is held in memory. */
+  readonly around?: (castore: Castore) => Castore
+}
+
+/** A gRPC server with everything behind it in memory, and a client of it. It trusts key a. */
+export async function testNode(init: TestNodeInit = {}) {
+  const directory = init.unix === true ? await temporaryDirectory() : undefined
+  const records = new MemoryRecordStore()
+  const castore = recordCastore({ records })
+  const pathInfos = new RecordPathInfoStore({ records })
+  const uploads = new UploadedNarStore({ records })
+  const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
+  const share = new SharePolicy({ trust })
+  const intake = new OwnerIntake({ pathInfos, trust, share, signer: init.signer })
+  const clock = init.clock ?? systemClock
+  const base = { castore, pathInfos, trust, clock, log: silentLog }
+  const sources = init.source === undefined ? [] : [init.source]
+  const substituter = new Substituter({ ...base, sources })
+  const view = { status: () => STATUS, peers: () => PEERS }
+  const tokens = new AccessTokens({}, { hashes: [TokenHash.of('someone', TOKEN)] })
+  const address: ListenAddress =
+    directory === undefined
+      ? { kind: 'tcp', host: '127.0.0.1', port: 0 }
+      : { kind: 'unix', path: join(directory.path, 'rpc.sock') }
+  const server = new RpcServer(
+    {
+      ...{ ...base, castore: init.around?.(castore) ?? castore },
+      ...{ view, intake, uploads, substituter, tokens },
+    },
+    { address, ...init },
+  )
+  await server.start()
+  const client = new NodeClient({}, { address: server.address })
+  const upload = async (): Promise<Uint8Array> => {
+    const nar = await ingestNar(inPieces(narOf(SMALL), [1000]), castore, call)
+    await uploads.put('x.nar', { ...nar, compression: 'none' }, call)
+    return nar.narSha256
+  }
+  return {
+    ...{ server, address: server.address, client, intake, castore, pathInfos, substituter, upload },
+    [Symbol.asyncDispose]: async () => {
+      client[Symbol.dispose]()
+      await server.stop()
+      await directory?.[Symbol.asyncDispose]()
+    },
+  }
+}
