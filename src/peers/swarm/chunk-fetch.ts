@@ -24,6 +24,12 @@ const PORTION = { bytesMax: 2 * 1024 * 1024, chunksMax: WANTS_MAX }
 /** With so many bytes, what has arrived is stored; sooner where the request ends. */
 const PUT_BYTES = 1024 * 1024
 
+/**
+ * How often, when nobody else is left, those who failed but had delivered before are tried again:
+ * on a busy machine an honest peer may seem to stall.
+ */
+export const SECOND_CHANCES_MAX = 3
+
 /** How many chunks are looked up in the local store at once. */
 const LOOKUP_CHUNKS = 1024
 
@@ -60,9 +66,12 @@ export class ChunkFetch {
   readonly #sources = new Map<BlobAssembly, SourcedLayout>()
   readonly #falsehoods = new Set<SourcedLayout>()
   readonly #out = new Set<string>()
+  /** Who has delivered since its last chance. */
+  readonly #delivered = new Set<string>()
   readonly #earlyRoom = { bytes: EARLY_BYTES_MAX }
   readonly #over = new AbortController()
   #lanes = 0
+  #secondChances = 0
   #finishing = 0
   #changed = Promise.withResolvers<void>()
   #lastFailure: unknown
@@ -89,7 +98,7 @@ export class ChunkFetch {
     using _listening = this.#holders.onAdd((peer) => this.#open(peer, inner))
     for (const peer of this.#holders) this.#open(peer, inner)
     try {
-      await this.#untilDone(call)
+      await this.#untilDone(call, inner)
     } finally {
       this.#over.abort(new Error('the fetch is over'))
       while (this.#lanes > 0) await this.#changed.promise
@@ -205,6 +214,7 @@ export class ChunkFetch {
     if (bytes.length !== chunk.size && !this.#isRightAllTheSame(chunk, bytes)) {
       throw corrupt(peer, chunk.digest.hex)
     }
+    this.#delivered.add(peer)
     this.#progress.bytesFetched += bytes.length
     this.#progress.peers.add(peer)
     if (!this.#queue.isAsked(chunk.digest)) return // another was faster
@@ -298,13 +308,25 @@ export class ChunkFetch {
     this.#progress.bytesDone += blob.size
   }
 
-  async #untilDone(call: Call): Promise<void> {
+  async #untilDone(call: Call, inner: Call): Promise<void> {
     while (this.#queue.size > 0 || this.#finishing > 0) {
       this.#over.signal.throwIfAborted()
-      if (this.#lanes === 0 && this.#finishing === 0) return this.#endShort()
+      if (this.#lanes === 0 && this.#finishing === 0 && !this.#giveSecondChance(inner)) {
+        return this.#endShort()
+      }
       await unlessAborted(this.#changed.promise, call.signal)
     }
     this.#over.signal.throwIfAborted()
+  }
+
+  #giveSecondChance(call: Call): boolean {
+    if (this.#secondChances++ >= SECOND_CHANCES_MAX) return false
+    for (const peer of [...this.#out]) {
+      if (!this.#delivered.delete(peer)) continue
+      this.#out.delete(peer)
+      this.#open(peer, call)
+    }
+    return this.#lanes > 0
   }
 
   /** Nobody is left to ask. What is one chunk has no layout that could be wrong. */

@@ -1,0 +1,121 @@
+/** A guard of the house: a place in the source, and how to undo it. */
+export interface Guard {
+  readonly name: string
+  /** Path below the project's root. */
+  readonly file: string
+  /** The text of the guard, which occurs in the file exactly once. */
+  readonly guard: string
+  /** What it is replaced by, so that the program still runs but no longer guards. */
+  readonly undone: string
+  /** Tests that must go red then. */
+  readonly tests: readonly string[]
+}
+
+/** The guards that the rest relies on; `npm run guards` undoes each and runs its tests. */
+export const GUARDS: readonly Guard[] = [
+  {
+    name: 'trust policy: what nobody trusted has signed is refused',
+    file: 'src/pathinfo/trust-policy.ts',
+    guard: '    throw this.#refusal(pathInfo)',
+    undone: "    return mint(pathInfo, 'nix-signature', false)",
+    tests: ['test/pathinfo/trust-policy.test.ts', 'test/peers/cast.test.ts'],
+  },
+  {
+    name: 'trust policy: a signature is verified',
+    file: 'src/pathinfo/trust-policy.ts',
+    guard: 'this.#keys.get(signature.name)!.verify(message, signature)',
+    undone: 'message.length > 0',
+    tests: ['test/pathinfo/trust-policy.test.ts', 'test/peers/bad-peers.test.ts'],
+  },
+  {
+    name: 'digest check: chunks are what their digests say',
+    file: 'src/castore/stores/record-blob-store.ts',
+    guard: 'if (!Digest.ofContent(bytes).equals(digest)) throw',
+    undone: 'if (bytes.length < 0) throw',
+    tests: ['test/castore/stores/memory-stores.test.ts', 'test/peers/bad-peers.test.ts'],
+  },
+  {
+    name: 'digest check: a blob is what its digest says',
+    file: 'src/castore/stores/record-blob-store.ts',
+    guard: "if (!actual.equals(digest)) throw mismatch(digest, 'a blob')",
+    undone: '',
+    tests: ['test/castore/stores/memory-stores.test.ts'],
+  },
+  {
+    name: 'digest check: Directories are what was asked for',
+    file: 'src/peers/swarm/directory-fetch.ts',
+    guard: 'if (!this.#wanted.delete(directory.digest.hex)) {',
+    undone: 'if (!this.#wanted.delete([...this.#wanted][0]!)) {',
+    tests: ['test/peers/bad-peers.test.ts'],
+  },
+  {
+    name: 'digest check: stored records are checked when they are read',
+    file: 'src/castore/stores/segment-record-store.ts',
+    guard: '|| !isSound(record, content)',
+    undone: '|| record.key.length > 99',
+    tests: ['test/castore/stores/segment-stores.test.ts'],
+  },
+  {
+    name: 'NAR check: fetched content renders to the signed hash',
+    file: 'src/pathinfo/trust-policy.ts',
+    guard: '!equalBytes(measured.narSha256, pathInfo.narSha256)',
+    undone: 'measured.narSha256.length === 0',
+    tests: ['test/substitution/substituter.test.ts'],
+  },
+  {
+    name: 'size limit: a frame is no longer than frames may be',
+    file: 'src/peers/exchange/frame-splitter.ts',
+    guard: 'if (length > this.#frameBytesMax) {',
+    undone: 'if (length < 0) {',
+    tests: ['test/peers/exchange/frame-splitter.test.ts', 'test/peers/cast.test.ts'],
+  },
+  {
+    name: 'size limit: a request names no more than it may',
+    file: 'src/peers/exchange/want-codec.ts',
+    guard: 'if (count === 0 || count > WANTS_MAX) {',
+    undone: 'if (count < 0) {',
+    tests: ['test/peers/exchange/exchange-codec.test.ts'],
+  },
+  {
+    name: 'size limit: no more requests at once than there may be',
+    file: 'src/peers/exchange/exchange-server.ts',
+    guard: 'if (served.requests.size >= REQUESTS_MAX)',
+    undone: 'if (served.requests.size < 0)',
+    tests: ['test/peers/exchange/exchange-server.test.ts'],
+  },
+  {
+    name: 'size limit: a NAR is no deeper than Nix takes',
+    file: 'src/nar/nar-reader.ts',
+    guard: 'NAR_LEVELS_MAX) throw tooDeep(',
+    undone: '1e9) throw tooDeep(',
+    tests: ['test/nar/nar-reader.test.ts'],
+  },
+  {
+    name: 'name check: no slash, NUL, dot or dot-dot',
+    file: 'src/castore/model/directory.ts',
+    guard: "  if (name.includes(0x2f)) return 'a name holds no slash'\n",
+    undone: '',
+    tests: ['test/castore/model/directory.test.ts', 'test/nar/nar-reader.test.ts'],
+  },
+  {
+    name: 'name check: dot-dot',
+    file: 'src/castore/model/directory.ts',
+    guard: "return 'a name is not . or ..'",
+    undone: 'return undefined',
+    tests: ['test/castore/model/directory.test.ts', 'test/nar/nar-reader.test.ts'],
+  },
+  {
+    name: 'token compare: the whole token counts',
+    file: 'src/foundation/access-token.ts',
+    guard: 'if (timingSafeEqual(given, sha256)) holder = name',
+    undone: 'if (given.length === sha256.length) holder = name',
+    tests: ['test/foundation/access-token.test.ts'],
+  },
+  {
+    name: 'write access: clients on other machines are no owners',
+    file: 'src/foundation/listening.ts',
+    guard: "return loopback.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')",
+    undone: 'return address.length > 0',
+    tests: ['test/foundation/listening.test.ts'],
+  },
+]
