@@ -16,6 +16,7 @@ import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import type { FrameChannel } from './exchange/frame-channel.ts'
 import { StreamFrameChannel } from './exchange/stream-frame-channel.ts'
+import { HANDSHAKE_MS, InboundGate, PENDING_MAX } from './inbound-gate.ts'
 import { peerError } from './peer-error.ts'
 import type { ConnectedPeer, Peer, PeerNetwork } from './peer-network.ts'
 import { Reconnector } from './reconnector.ts'
@@ -38,6 +39,9 @@ const DIAL_MS = 5_000
 
 /** How many connections a node has at the most. */
 const CONNECTIONS_MAX = 500
+
+/** How many connections one host may begin in a second; a fleet starts all at once. */
+const INBOUND_PER_SECOND_MAX = 100
 
 /** How many channels one connection may have in each direction. */
 const CHANNELS_MAX = 8
@@ -274,6 +278,7 @@ export class Host implements PeerNetwork, Service {
 type Libp2pNode = Awaited<ReturnType<typeof createNode>>
 
 async function createNode(components: HostComponents, init: HostInit, datastore: LevelDatastore) {
+  const gate = new InboundGate()
   return await createLibp2p({
     start: false,
     privateKey: components.identity,
@@ -287,13 +292,19 @@ async function createNode(components: HostComponents, init: HostInit, datastore:
       : [],
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,
-      maxIncomingPendingConnections: 100,
-      inboundConnectionThreshold: 100, // per second and host; a fleet starts all at once
+      maxIncomingPendingConnections: PENDING_MAX,
+      inboundUpgradeTimeout: HANDSHAKE_MS,
+      inboundConnectionThreshold: INBOUND_PER_SECOND_MAX,
       dialTimeout: DIAL_MS,
     },
     // One late ping on a loaded machine is no reason to cut a transfer: requests have time-outs.
     connectionMonitor: { pingInterval: PING_INTERVAL_MS, abortConnectionOnPingFailure: false },
     connectionGater: {
+      denyInboundConnection: (connection) => gate.denies(connection),
+      denyInboundUpgradedConnection: (_, connection) => {
+        gate.admitted(connection)
+        return false
+      },
       denyDialPeer: (peer) => components.isBanned(peer.toString()),
       denyInboundEncryptedConnection: (peer) => components.isBanned(peer.toString()),
     },

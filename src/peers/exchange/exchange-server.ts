@@ -117,7 +117,8 @@ export class ExchangeServer {
   async #watchFrames(channel: FrameChannel, over: AbortController): Promise<void> {
     let before = 0
     while (!over.signal.aborted) {
-      await this.#components.clock.sleep(PARTIAL_FRAME_MS, over).catch(() => undefined) // it is over
+      // A sleep that is cut short means that the channel is over.
+      await this.#components.clock.sleep(PARTIAL_FRAME_MS, over).catch(() => undefined)
       const { receivedBytes, partialBytes } = channel
       if (partialBytes > 0 && receivedBytes === before) {
         channel.abort(new Error('the rest of a frame did not come'))
