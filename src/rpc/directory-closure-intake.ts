@@ -34,7 +34,7 @@ export class DirectoryClosureIntake {
     this.#bytesMax = init.bytesMax ?? CLOSURE_BYTES_MAX
   }
 
-  /** Takes the next one; false where it came before and is not to be stored again. @throws RpcError */
+  /** Takes the next one; false where it came before, and is stored already. @throws RpcError */
   add(directory: Directory): boolean {
     const { digest } = directory
     this.#count(directory)

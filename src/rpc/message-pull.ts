@@ -33,6 +33,7 @@ export class MessagePull {
   /** All messages. @throws as the stream breaks, or the call's reason */
   async *messages(call: Call): AsyncGenerator<Buffer> {
     for (;;) {
+      call.signal.throwIfAborted()
       const message = await this.#watch.during(unlessAborted(this.#next(), call.signal))
       if (message === undefined) return
       yield message

@@ -35,7 +35,7 @@ export function pathInfoService(
     Get: handlers.unary(GetPathInfoRequest, WirePathInfo, async ({ byWhat }, call) => {
       const hash = byWhat?.byOutputHash
       if (hash?.length !== STORE_PATH_HASH_BYTES) {
-        const what = `a request names the ${STORE_PATH_HASH_BYTES} bytes of a store path's hash part`
+        const what = `a request names a store path by ${STORE_PATH_HASH_BYTES} bytes of hash part`
         throw rpcError('bad-request', what)
       }
       const found = await substituter.resolve(Uint8Array.from(hash), call)

@@ -52,3 +52,19 @@ export const STAT_CHUNKS_MAX = 65_536
 
 /** Characters of an error that are told. */
 export const ERROR_LENGTH_MAX = 2_000
+
+/** How long a remote store may keep its client waiting for the next sign of life. */
+export const REMOTE_ANSWER_MS = 60_000
+
+/** How long for a PathInfo: the other end may have to measure a NAR, or to fetch it. */
+export const REMOTE_PATH_INFO_MS = 600_000
+
+/** How many calls one request to a remote store becomes at once. */
+export const REMOTE_CALLS_MAX = 16
+
+/** The longest chunk that is read from a remote store in one piece, in bytes. */
+export const REMOTE_CHUNK_BYTES_MAX = 4 * 1024 * 1024
+
+/** The waits before a lost connection is tried again: the first, and the longest. */
+export const RECONNECT_MS = 200
+export const RECONNECT_MS_MAX = 5_000

@@ -3,6 +3,8 @@ import {
   KEEPALIVE_ANSWER_MS,
   KEEPALIVE_MS,
   MESSAGE_BYTES_MAX,
+  RECONNECT_MS,
+  RECONNECT_MS_MAX,
   STREAMS_PER_CONNECTION_MAX,
 } from './rpc-limits.ts'
 
@@ -31,6 +33,8 @@ export const CLIENT_OPTIONS = {
   ...COMMON_OPTIONS,
   'grpc.max_receive_message_length': ANSWER_BYTES_MAX,
   'grpc-node.flow_control_window': WINDOW_BYTES,
+  'grpc.initial_reconnect_backoff_ms': RECONNECT_MS,
+  'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
   // It would keep a copy of what is sent, to send it again.
   'grpc.enable_retries': 0,
   // It would ask a name server for settings that nobody publishes; on a network that has none,
