@@ -7,8 +7,12 @@ export const RECORD_KINDS = {
   layout: 2,
   directory: 3,
   'path-info': 4,
-  /** What an uploaded NAR's file name stands for. */
+  /** What an uploaded NAR became, by its hash. */
   'uploaded-nar': 5,
+  /** Which NAR an uploaded file held, and how, by its name. */
+  'uploaded-file': 6,
+  /** Where the text of a log, a realisation and their like is, by its name. */
+  document: 7,
 } as const
 
 export type RecordKind = keyof typeof RECORD_KINDS

@@ -11,13 +11,14 @@ const FLAGS = ['--max-semi-space-size=8', '--no-incremental-marking']
 
 /**
  * Gives a daemon the heap that suits it. V8 takes this from its command line only, so the process
- * is replaced by itself with the flags added: same id, same descriptors, 40 ms later. Other
- * commands, whoever has set the flags already, and systems that can not replace a process are left
- * as they are.
+ * is replaced by itself with the flags added: same id, 40 ms later. Other commands, whoever has set
+ * the flags already, systems that can not replace a process, and a process that was handed sockets,
+ * which would be closed by that, are left as they are.
  */
 export function tuneHeap(): void {
   const { argv, execArgv, execPath } = process
   if (argv[2] !== 'daemon' || typeof process.execve !== 'function') return
+  if (process.env.LISTEN_FDS !== undefined) return
   const given = `${execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
   const missing = FLAGS.filter((flag) => !given.includes(flag.split('=')[0]!))
   if (missing.length === 0) return

@@ -10,6 +10,7 @@ import { systemClock } from '../foundation/system-clock.ts'
 import { systemRandom } from '../foundation/system-random.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { SecretKey } from '../nix/key.ts'
+import { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
 import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import { SharePolicy } from '../pathinfo/share-policy.ts'
 import { Signer } from '../pathinfo/signer.ts'
@@ -78,7 +79,9 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   // The faces.
   const gatewayLog = logOf('gateway')
   const tokens = new AccessTokens({}, { hashes: config.tokens })
-  const serving = { substituter, castore, intake, uploads, tokens, clock, log: gatewayLog }
+  const { documents } = storage
+  const content = { castore, pathInfos, uploads, documents }
+  const serving = { ...content, substituter, trust, intake, tokens, clock, log: gatewayLog }
   const gateway = new Gateway(serving, { address: config.gateway })
   const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
   const kept = { castore: around, pathInfos, uploads }
@@ -102,11 +105,13 @@ async function openStorage(config: Config, logOf: LogOf) {
   await mkdir(config.state, { recursive: true, mode: 0o755 })
   const directory = join(config.state, 'store')
   const records = await SegmentRecordStore.open({ directory, log: logOf('store') })
+  const castore = recordCastore({ records })
   return {
     records,
-    castore: recordCastore({ records }),
+    castore,
     pathInfos: new RecordPathInfoStore({ records }),
     uploads: new UploadedNarStore({ records }),
+    documents: new NamedDocumentStore({ records, castore }),
   }
 }
 

@@ -1,14 +1,34 @@
 import type { Castore } from '../castore/castore.ts'
+import type { AccessTokens } from '../foundation/access-token.ts'
+import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
+import type { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
+import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
 import type { Substituter } from '../substitution/substituter.ts'
+import type { GatewayLimits } from './gateway-limits.ts'
+import type { StrangerBudget } from './stranger-budget.ts'
+import type { WholeRoots } from './whole-roots.ts'
 
 /** What the gateway works with. */
 export interface GatewayComponents {
   readonly substituter: Substituter
   readonly castore: Castore
+  readonly pathInfos: PathInfoStore
+  readonly trust: TrustPolicy
   readonly intake: OwnerIntake
   readonly uploads: UploadedNarStore
+  readonly documents: NamedDocumentStore
+  readonly tokens: AccessTokens
+  readonly clock: Clock
   readonly log: Log
+}
+
+/** What its routes work with: that, and what the gateway itself keeps in mind. */
+export interface RouteComponents extends GatewayComponents {
+  readonly limits: GatewayLimits
+  readonly roots: WholeRoots
+  readonly budget: StrangerBudget
 }

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, deadline } from '../foundation/clock.ts'
 import { type ListenAddress, renderListenAddress } from '../foundation/listen-address.ts'
 import { listenAt } from '../foundation/listening.ts'
@@ -7,10 +7,16 @@ import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import { CACHE_INFO_NAME, renderCacheInfo } from '../nix/cache-info.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
+import { ConnectionGuard } from './connection-guard.ts'
+import { documentRoutes } from './document-routes.ts'
+import { answerError } from './error-answer.ts'
 import type { GatewayComponents } from './gateway-components.ts'
-import { GatewayError, statusOf } from './gateway-error.ts'
+import { GATEWAY_LIMITS, type GatewayLimits } from './gateway-limits.ts'
+import { listingRoutes } from './listing-routes.ts'
 import { narInfoRoutes } from './nar-info-routes.ts'
 import { narRoutes } from './nar-routes.ts'
+import { StrangerBudget } from './stranger-budget.ts'
+import { WholeRoots } from './whole-roots.ts'
 
 /** What the cache says of its own priority: asked before cache.nixos.org, which has 40. */
 export const PRIORITY = 30
@@ -18,18 +24,14 @@ export const PRIORITY = 30
 /** How long a stopping gateway lets answers finish that are under way. */
 export const DRAIN_MS = 5_000
 
-/** How long a client may take to send a request's headers. */
-const HEADERS_MS = 10_000
-
-/** For how long a connection may idle between two requests. */
-const KEEP_ALIVE_MS = 75_000
-
 /** Characters of the longest path in a URL: a symlink root has the longest. */
 const URL_LENGTH_MAX = 8_192
 
-/** Where the gateway listens. */
+/** Where the gateway listens, and what it allows. */
 export interface GatewayInit {
   readonly address: ListenAddress
+  /** What differs from {@link GATEWAY_LIMITS}. */
+  readonly limits?: Partial<GatewayLimits>
 }
 
 /** The HTTP binary cache that Nix talks to, in both directions. */
@@ -41,11 +43,11 @@ export class Gateway implements Service {
   readonly #app: FastifyInstance
   #isStopping = false
 
-  constructor(components: GatewayComponents & { readonly clock: Clock }, init: GatewayInit) {
+  constructor(components: GatewayComponents, init: GatewayInit) {
     this.#clock = components.clock
     this.#log = components.log
     this.#init = init
-    this.#app = makeApp(components)
+    this.#app = makeApp(components, { ...GATEWAY_LIMITS, ...init.limits })
     // A connection whose last answer has finished would be kept alive, and hold up the stop.
     this.#app.addHook('onResponse', async () => {
       if (this.#isStopping) setImmediate(() => this.#app.server.closeIdleConnections())
@@ -88,31 +90,24 @@ function urlOf(address: ListenAddress, bound: string | AddressInfo | null): stri
   return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`
 }
 
-function makeApp(components: GatewayComponents): FastifyInstance {
+function makeApp(components: GatewayComponents, limits: GatewayLimits): FastifyInstance {
   const { log } = components
   const app = fastify({
-    connectionTimeout: 0, // a NAR may take as long as it takes, while it moves
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    requestTimeout: 0,
+    connectionTimeout: limits.stalledReaderMs, // the guard decides what comes of it
+    keepAliveTimeout: limits.keepAliveMs,
+    requestTimeout: 0, // a NAR may take as long as it takes, while it moves
     routerOptions: { maxParamLength: URL_LENGTH_MAX },
-    http: { headersTimeout: HEADERS_MS, maxHeaderSize: 2 * URL_LENGTH_MAX },
+    http: {
+      headersTimeout: limits.headersMs,
+      connectionsCheckingInterval: limits.headersCheckMs,
+      maxHeaderSize: 2 * URL_LENGTH_MAX,
+    },
   })
+  new ConnectionGuard(components, { limits }).guard(app)
   // Bodies are streamed by whoever takes them in; Fastify reads none of them.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  app.setErrorHandler((error: unknown, request, reply) => {
-    const status = statusFor(error, request.method)
-    const why = error instanceof Error ? error.message : String(error)
-    if (isExpected(error)) log.debug('request refused', { url: request.url, status, why })
-    else log.error('request failed', { url: request.url, status, error })
-    if (error instanceof GatewayError && error.fault.code === 'range-unsatisfiable') {
-      reply.header('content-range', `bytes */${error.fault.size}`)
-    }
-    for (const header of ['content-length', 'accept-ranges']) reply.removeHeader(header)
-    // What is left of the body is not read: the connection can not be used again.
-    if (!request.raw.complete) reply.header('connection', 'close')
-    return reply.code(status).type('text/plain').send(`${why}\n`)
-  })
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply, log))
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send('absent\n'))
 
   app.get(`/${CACHE_INFO_NAME}`, (_request, reply) => {
@@ -125,22 +120,12 @@ function makeApp(components: GatewayComponents): FastifyInstance {
       }),
     )
   })
-  narInfoRoutes(app, components)
-  narRoutes(app, components)
+  const roots = new WholeRoots(components)
+  const budget = new StrangerBudget(components, limits)
+  const serving = { ...components, limits, roots, budget }
+  narInfoRoutes(app, serving)
+  narRoutes(app, serving)
+  listingRoutes(app, serving)
+  documentRoutes(app, serving)
   return app
-}
-
-/**
- * Nix retries 5xx five times and then gives the cache up, while 404 makes it go on to the next one:
- * what can not be read is absent. What can not be written is not so.
- */
-function statusFor(error: unknown, method: string): number {
-  if (error instanceof GatewayError) return statusOf(error.fault)
-  const status = error instanceof Error ? (error as FastifyError).statusCode : undefined
-  if (status !== undefined && status < 500) return status
-  return method === 'GET' || method === 'HEAD' ? 404 : 500
-}
-
-function isExpected(error: unknown): boolean {
-  return error instanceof GatewayError
 }

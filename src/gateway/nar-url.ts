@@ -3,9 +3,15 @@ import { decodeRoot, encodeRoot } from '../castore/model/directory-codec.ts'
 import type { Node } from '../castore/model/node.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { badRequest } from './gateway-error.ts'
+import { narFileName } from './nar-file-name.ts'
 
 /** Characters of the longest root in a URL: a symlink's target with all that is around it. */
 const ROOT_LENGTH_MAX = 6000
+
+/** Where a narinfo says that its NAR is. */
+export type NarLocation =
+  | { readonly kind: 'root'; readonly node: Node; readonly narSize: number | undefined }
+  | { readonly kind: 'file'; readonly name: string }
 
 /**
  * The URL of a path's NAR, relative to the cache:
@@ -17,6 +23,29 @@ const ROOT_LENGTH_MAX = 6000
 export function narUrl({ node, narSize, storePath }: PathInfo): string {
   const root = Buffer.from(encodeRoot(node)).toString('base64url')
   return `nar/snix-castore/${root}?narsize=${narSize}&path=${storePath.hashText}`
+}
+
+/**
+ * What the URL of an uploaded narinfo names: a file below `nar/`, or a castore root as snix and
+ * tvix write it. @throws GatewayError 'bad-request' for any other URL
+ */
+export function narLocation(url: string): NarLocation {
+  const [, file] = /^nar\/([^/?#]+)$/.exec(url) ?? []
+  if (file !== undefined) return { kind: 'file', name: narFileName(file) }
+  const [, root, query] = /^nar\/(?:snix|tvix)-castore\/([^/?#]+)(?:\?([^#]*))?$/.exec(url) ?? []
+  if (root !== undefined) {
+    const narSize = new URLSearchParams(query ?? '').get('narsize')
+    if (narSize !== null && !/^\d{1,16}$/.test(narSize)) {
+      throw badRequest('the narsize in the URL of a narinfo is a number of bytes')
+    }
+    return {
+      kind: 'root',
+      node: rootOfUrl(root),
+      narSize: narSize === null ? undefined : Number(narSize),
+    }
+  }
+  const right = '"nar/<file>" or "nar/snix-castore/<root>", relative to this cache'
+  throw badRequest(`the URL of a narinfo is ${right}, not ${JSON.stringify(url.slice(0, 200))}`)
 }
 
 /** The root that such a URL names. @throws GatewayError 'bad-request' */

@@ -55,8 +55,19 @@ export type NarPathFault = {
   readonly path: string
 }
 
+/** Why a compressed stream can not be read. */
+export type NarCompressionFault = {
+  readonly code: /** It breaks its format, or something follows its end. */
+    | 'compression-corrupt'
+    /** It ends too early. */
+    | 'compression-truncated'
+    /** It would make its decoder use more memory than that is given. */
+    | 'compression-memory'
+  readonly compression: string
+}
+
 /** All that can go wrong with NARs. */
-export type NarFault = NarFormatFault | NarContentFault | NarPathFault
+export type NarFault = NarFormatFault | NarContentFault | NarPathFault | NarCompressionFault
 
 /** What `src/nar` throws; the fault says what, for code to branch on. */
 export class NarError extends FaultError<NarFault> {}
@@ -69,6 +80,22 @@ export function malformed(code: NarFormatFault['code'], offset: number, what: st
 /** An error for a NAR of more levels than Nix takes, at `offset`. */
 export function tooDeep(offset: number): NarError {
   return malformed('too-deep', offset, `it has more than ${NAR_LEVELS_MAX} levels`)
+}
+
+/** An error for more bytes than the caller takes. */
+export function tooLarge(bytesMax: number): NarError {
+  return malformed('too-large', bytesMax, `it has more than ${bytesMax} bytes`)
+}
+
+/** An error for a stream whose compression can not be undone. */
+export function unreadable(
+  code: NarCompressionFault['code'],
+  compression: string,
+  what: string,
+  cause?: unknown,
+): NarError {
+  const options = cause === undefined ? {} : { cause }
+  return new NarError({ code, compression }, `unreadable ${compression} stream: ${what}`, options)
 }
 
 /** An error for a blob that is not held, whole or in part. */

@@ -1,8 +1,19 @@
 import { createHash } from 'node:crypto'
 import type { RecordStore } from '../castore/record-store.ts'
+import { utf8Bytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
-import type { UploadedNar } from './uploaded-nar.ts'
+import { Digest } from '../foundation/digest.ts'
+import type { FoundUpload, UploadedFile, UploadedNar } from './uploaded-nar.ts'
 import { decodeUploadedNar, encodeUploadedNar } from './uploaded-nar-codec.ts'
+
+/** What is kept under the name of a file, as JSON; hashes and digests are hexadecimal. */
+interface FileRecord {
+  readonly narSha256: string
+  readonly compression: string
+  readonly fileSize: number
+  readonly fileSha256: string
+  readonly kept?: string
+}
 
 /**
  * Remembers what uploaded NARs became, by the SHA-256 of the NAR and by the name of the file. A
@@ -20,16 +31,32 @@ export class UploadedNarStore {
     return await this.#read(narSha256, call)
   }
 
-  async getFile(fileName: string, call: Call): Promise<UploadedNar | undefined> {
-    return await this.#read(fileKey(fileName), call)
+  async getFile(fileName: string, call: Call): Promise<FoundUpload | undefined> {
+    const key = fileKey(fileName)
+    const [encoded] = await this.#records.get('uploaded-file', [key], call)
+    // Before files had records of their own, NARs were kept under their names, too.
+    if (encoded === undefined) return await this.#read(key, call)
+    const record = JSON.parse(Buffer.from(encoded).toString()) as FileRecord
+    const nar = await this.#read(Buffer.from(record.narSha256, 'hex'), call)
+    if (nar === undefined) return undefined
+    const file = {
+      fileSize: record.fileSize,
+      fileSha256: Buffer.from(record.fileSha256, 'hex'),
+      kept: record.kept === undefined ? undefined : Digest.fromHex(record.kept),
+    }
+    return { ...nar, compression: record.compression, file }
   }
 
-  /** Resolves once the record, and the content put before it, are on stable storage. */
-  async put(fileName: string, nar: UploadedNar, call: Call): Promise<void> {
+  /** Resolves once the records, and the content put before them, are on stable storage. */
+  async put(fileName: string, nar: UploadedNar, call: Call, file?: UploadedFile): Promise<void> {
     const bytes = encodeUploadedNar(nar)
-    const keys = [nar.narSha256, fileKey(fileName)]
+    const keys = file === undefined ? [nar.narSha256, fileKey(fileName)] : [nar.narSha256]
     const records = keys.map((key) => ({ key, bytes }))
     await this.#records.put('uploaded-nar', records, call)
+    if (file !== undefined) {
+      const record = { key: fileKey(fileName), bytes: encodeFile(nar, file) }
+      await this.#records.put('uploaded-file', [record], call)
+    }
     await this.#records.sync(call)
   }
 
@@ -37,6 +64,17 @@ export class UploadedNarStore {
     const [encoded] = await this.#records.get('uploaded-nar', [key], call)
     return encoded === undefined ? undefined : decodeUploadedNar(encoded)
   }
+}
+
+function encodeFile(nar: UploadedNar, file: UploadedFile): Uint8Array {
+  const record: FileRecord = {
+    narSha256: Buffer.from(nar.narSha256).toString('hex'),
+    compression: nar.compression,
+    fileSize: file.fileSize,
+    fileSha256: Buffer.from(file.fileSha256).toString('hex'),
+    ...(file.kept === undefined ? {} : { kept: file.kept.hex }),
+  }
+  return utf8Bytes(JSON.stringify(record))
 }
 
 /** Not the hash in the name itself: whoever uploads could make it that of another NAR. */

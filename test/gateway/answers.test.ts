@@ -133,7 +133,7 @@ test('of a NAR, any one range comes', async () => {
     expect(response.headers.get('content-length')).toBe(`${last - first + 1}`)
     expect((await bytesOf(response)).equals(nar.subarray(first, last + 1)), range).toBe(true)
   }
-  for (const passedOver of ['bytes=0-1,5-6', 'lines=1-2', 'bytes=9-2']) {
+  for (const passedOver of ['bytes=0-1,x', 'lines=1-2', 'bytes=9-2']) {
     const response = await fetch(url, { headers: { range: passedOver } })
     expect(response.status).toBe(200)
     expect((await bytesOf(response)).length).toBe(nar.length)

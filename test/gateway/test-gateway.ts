@@ -1,16 +1,22 @@
 import { join } from 'node:path'
 import type { Castore } from '../../src/castore/castore.ts'
-import type { RecordKind } from '../../src/castore/record-store.ts'
+import type { RecordKind, StoredRecord } from '../../src/castore/record-store.ts'
 import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
 import { recordCastore } from '../../src/castore/stores/record-castore.ts'
 import { SegmentRecordStore } from '../../src/castore/stores/segment-record-store.ts'
+import { AccessTokens, TokenHash } from '../../src/foundation/access-token.ts'
 import type { Call } from '../../src/foundation/call.ts'
+import type { Clock } from '../../src/foundation/clock.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
+import type { GatewayLimits } from '../../src/gateway/gateway-limits.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import type { PublicKey } from '../../src/nix/key.ts'
 import type { StorePath } from '../../src/nix/store-path.ts'
+import { NamedDocumentStore } from '../../src/pathinfo/named-document-store.ts'
 import type { PathInfo } from '../../src/pathinfo/path-info.ts'
+import type { PathInfoStore } from '../../src/pathinfo/path-info-store.ts'
 import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
@@ -29,6 +35,7 @@ export interface TestGateway extends AsyncDisposable {
   readonly port: number
   readonly gateway: Gateway
   readonly castore: Castore
+  readonly pathInfos: PathInfoStore
   readonly records: ForgetfulRecordStore | SegmentRecordStore
   /** Takes a tree in as its owner does. */
   hold(name: string, tree: Tree): Promise<PathInfo>
@@ -40,7 +47,16 @@ export interface TestGatewayInit {
   readonly directory?: string
   readonly host?: string
   readonly sources?: readonly PathSource[]
+  readonly limits?: Partial<GatewayLimits>
+  readonly clock?: Clock
+  /** Whose signatures count; nobody's by default. */
+  readonly trustedKeys?: readonly PublicKey[]
+  /** A socket file to listen at, in place of a port. */
+  readonly socketPath?: string
 }
+
+/** The token that writes to every test gateway, from wherever. */
+export const TOKEN = 'cairn_test-token'
 
 /** Starts a gateway; disposing of it stops it. */
 export async function testGateway(init: TestGatewayInit = {}): Promise<TestGateway> {
@@ -49,21 +65,27 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   const castore = recordCastore({ records })
   const pathInfos = new RecordPathInfoStore({ records })
   const uploads = new UploadedNarStore({ records })
-  const trust = new TrustPolicy({}, { trustedKeys: [] })
+  const trust = new TrustPolicy({}, { trustedKeys: init.trustedKeys ?? [] })
   const intake = new OwnerIntake({ pathInfos, trust, share: new SharePolicy({ trust }) })
-  const base = { castore, pathInfos, trust, clock: systemClock, log: silentLog }
+  const base = { castore, pathInfos, trust, clock: init.clock ?? systemClock, log: silentLog }
   const substituter = new Substituter({ ...base, sources: init.sources ?? [] })
-  const serving = { ...base, substituter, intake, uploads }
+  const documents = new NamedDocumentStore({ records, castore })
+  const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })
+  const serving = { ...base, substituter, intake, uploads, documents, tokens }
   const gateway = new Gateway(serving, {
-    address: { kind: 'tcp', host: init.host ?? '127.0.0.1', port: 0 },
+    address:
+      init.socketPath === undefined
+        ? { kind: 'tcp', host: init.host ?? '127.0.0.1', port: 0 }
+        : { kind: 'unix', path: init.socketPath },
+    limits: init.limits ?? {},
   })
   await gateway.start()
   stack.defer(() => gateway.stop())
   const owned = stack.move()
   return {
     url: gateway.url,
-    port: Number(new URL(gateway.url).port),
-    ...{ gateway, castore, records },
+    port: init.socketPath === undefined ? Number(new URL(gateway.url).port) : 0,
+    ...{ gateway, castore, pathInfos, records },
     hold: async (name, tree) => {
       const ingested = await ingestNar(inPieces(narOf(tree), [1 << 20]), castore, call)
       const fields = { storePath: pathNamed(name), references: [], ...ingested }
@@ -83,8 +105,12 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   }
 }
 
-/** Records that can be lost while they are in use. */
+/** Records that can be lost while they are in use, and a disk that can be full. */
 export class ForgetfulRecordStore extends MemoryRecordStore {
+  /** Which kinds have been lost. */
+  readonly #lost = new Set<RecordKind>()
+  /** What the next puts fail with. */
+  failure: Error | undefined
   /** How many more chunks can be read; all by default. */
   chunksLeft = Number.POSITIVE_INFINITY
 
@@ -94,8 +120,37 @@ export class ForgetfulRecordStore extends MemoryRecordStore {
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
     const records = await super.get(kind, keys, call)
+    if (this.#lost.has(kind)) return records.map(() => undefined)
     if (kind !== 'chunk') return records
     return records.map((it) => (this.chunksLeft-- > 0 ? it : undefined))
+  }
+
+  override async sizes(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(number | undefined)[]> {
+    const sizes = await super.sizes(kind, keys, call)
+    return this.#lost.has(kind) ? sizes.map(() => undefined) : sizes
+  }
+
+  override async put(
+    kind: RecordKind,
+    records: readonly StoredRecord[],
+    call: Call,
+  ): Promise<void> {
+    if (this.failure !== undefined) throw this.failure
+    await super.put(kind, records, call)
+  }
+
+  /** From now on, nothing of that kind is here, until it is {@link found} again. */
+  forget(kind: RecordKind): void {
+    this.#lost.add(kind)
+  }
+
+  /** All that was lost is here again. */
+  found(): void {
+    this.#lost.clear()
   }
 }
 

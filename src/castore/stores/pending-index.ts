@@ -111,6 +111,8 @@ function noTotals(): Totals {
     directory: { records: 0, bytes: 0 },
     'path-info': { records: 0, bytes: 0 },
     'uploaded-nar': { records: 0, bytes: 0 },
+    'uploaded-file': { records: 0, bytes: 0 },
+    document: { records: 0, bytes: 0 },
   }
 }
 

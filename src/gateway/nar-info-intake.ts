@@ -1,0 +1,154 @@
+import { encodeRoot } from '../castore/model/directory-codec.ts'
+import type { Node } from '../castore/model/node.ts'
+import { equalBytes } from '../foundation/bytes.ts'
+import type { Call } from '../foundation/call.ts'
+import { measureNar, type NarMeasure } from '../nar/measure-nar.ts'
+import type { NarInfo } from '../nix/nar-info.ts'
+import { encodeNixBase32 } from '../nix/nix-base32.ts'
+import { PathInfo, type PathInfoFields } from '../pathinfo/path-info.ts'
+import { PathInfoError } from '../pathinfo/path-info-error.ts'
+import { debugInfoOf } from './debug-info.ts'
+import type { RouteComponents } from './gateway-components.ts'
+import { badRequest } from './gateway-error.ts'
+import { narLocation, narUrl } from './nar-url.ts'
+import { StrangerIntake } from './stranger-intake.ts'
+import type { Writer } from './writer.ts'
+
+/** What a narinfo's URL was found to stand for. */
+interface FoundContent extends NarMeasure {
+  readonly node: Node
+}
+
+/**
+ * Takes in a path whose content was uploaded before, or is held anyway. All that the narinfo says
+ * of its NAR is held against what was measured here.
+ * @throws GatewayError that says what does not fit
+ */
+export async function takeInNarInfo(
+  info: NarInfo,
+  writer: Writer,
+  components: RouteComponents,
+  call: Call,
+): Promise<void> {
+  const { intake, substituter, budget, log } = components
+  const stranger = new StrangerIntake(components)
+  const vouched = writer === 'stranger' ? (node: Node) => fieldsOf(info, node) : undefined
+  const location = narLocation(info.url)
+  const found =
+    location.kind === 'file'
+      ? await contentOfFile(info, location.name, components, call)
+      : {
+          node: location.node,
+          narSize: location.narSize ?? info.narSize,
+          narSha256: info.narSha256,
+        }
+  checkMeasure(info, found)
+  // Who vouches is looked at before anything costly is done for a stranger.
+  const claim = await translated(async () =>
+    vouched === undefined ? undefined : await stranger.admit(vouched(found.node), call),
+  )
+  const measured =
+    location.kind === 'file' ? found : await contentOfRoot(info, location.node, components, call)
+  await keepDebugInfo(info, found.node, components, call)
+  const shared = await translated(async () => {
+    if (claim === undefined) return (await intake.take(fieldsOf(info, found.node), call)).shared
+    await stranger.take(claim, measured, call)
+    return true
+  })
+  budget.claimed(info.narSha256)
+  substituter.forgetMisses()
+  const { storePath, narSize } = info
+  log.info('path taken in', { storePath, narSize, shared })
+}
+
+function fieldsOf(info: NarInfo, node: Node): PathInfoFields {
+  const { storePath, narSize, narSha256, references, deriver, ca, signatures } = info
+  return { storePath, narSize, narSha256, references, deriver, ca, signatures, node }
+}
+
+/** The content of a file that was uploaded before. */
+async function contentOfFile(
+  info: NarInfo,
+  fileName: string,
+  { uploads, roots }: RouteComponents,
+  call: Call,
+): Promise<FoundContent> {
+  const uploaded = await uploads.getFile(fileName, call)
+  if (uploaded === undefined || !(await roots.has(uploaded.node, call))) {
+    throw badRequest(`no NAR has been uploaded as nar/${fileName}: PUT it before its narinfo`)
+  }
+  const { compression, file } = uploaded
+  if (info.compression !== compression) {
+    const what = `nar/${fileName} is compressed by ${compression}`
+    throw badRequest(`${what}, the narinfo says ${info.compression}`)
+  }
+  if (file !== undefined && info.fileSize !== undefined && info.fileSize !== file.fileSize) {
+    const what = `nar/${fileName} has ${file.fileSize} bytes`
+    throw badRequest(`${what}, the narinfo says FileSize ${info.fileSize}`)
+  }
+  const { fileHash } = info
+  if (file !== undefined && fileHash?.algorithm === 'sha256') {
+    if (!equalBytes(fileHash.bytes, file.fileSha256)) {
+      const right = `sha256:${encodeNixBase32(file.fileSha256)}`
+      throw badRequest(`nar/${fileName} has the FileHash ${right}, the narinfo says another`)
+    }
+  }
+  return uploaded
+}
+
+/** The content below a root that is held, measured where nobody has done so yet. */
+async function contentOfRoot(
+  info: NarInfo,
+  node: Node,
+  { uploads, roots, castore }: RouteComponents,
+  call: Call,
+): Promise<FoundContent> {
+  if (!(await roots.has(node, call))) {
+    throw badRequest(`the content of ${info.storePath} is not held here: upload its NAR first`)
+  }
+  const known = await uploads.get(info.narSha256, call)
+  const isKnown = known !== undefined && equalBytes(encodeRoot(known.node), encodeRoot(node))
+  const found = isKnown ? known : { ...(await measureNar(node, castore, call)), node }
+  checkMeasure(info, found)
+  return found
+}
+
+function checkMeasure(info: NarInfo, found: NarMeasure): void {
+  if (!equalBytes(found.narSha256, info.narSha256)) {
+    const right = `sha256:${encodeNixBase32(found.narSha256)}`
+    throw badRequest(`the NAR of ${info.storePath} has the NarHash ${right}`)
+  }
+  if (found.narSize !== info.narSize) {
+    const what = `the NAR of ${info.storePath} has ${found.narSize} bytes`
+    throw badRequest(`${what}, not NarSize ${info.narSize}`)
+  }
+}
+
+/** Lets debuggers find what is in the path, as Nix's index-debug-info does. */
+async function keepDebugInfo(
+  info: NarInfo,
+  node: Node,
+  { castore, documents }: RouteComponents,
+  call: Call,
+): Promise<void> {
+  const links = await debugInfoOf(node, castore.directories, call)
+  if (links.length === 0) return
+  const archive = `../${narUrl(new PathInfo(fieldsOf(info, node)))}`
+  for (const { buildId, member } of links) {
+    const text = Buffer.from(JSON.stringify({ archive, member }))
+    await documents.put('debuginfo', buildId, once(text), call)
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (!(cause instanceof PathInfoError)) throw cause
+    throw badRequest(cause.message, cause)
+  }
+}

@@ -1,0 +1,40 @@
+import { pipeline, type Readable, type Transform } from 'node:stream'
+import { constants, createBrotliCompress, createGzip, createZstdCompress } from 'node:zlib'
+import { createXz } from 'node-liblzma'
+import type { Compression } from './compression.ts'
+
+/** Compressed for a client on the same machine, so quickly rather than well. */
+const LEVEL = 1
+
+/** The compressions that we can write. */
+export type Encoding = Exclude<Compression, 'bzip2'>
+
+/** Whether we can write a compression; there is no good encoder of bzip2 for Node. */
+export function isEncoding(compression: Compression): compression is Encoding {
+  return compression !== 'bzip2'
+}
+
+/**
+ * A stream compressed as it comes. An error of the source ends it with that error.
+ */
+export function compressed(source: Readable, encoding: Encoding): Readable {
+  const encoder = encoderOf(encoding)
+  if (encoder === undefined) return source
+  return pipeline(source, encoder, () => undefined)
+}
+
+function encoderOf(encoding: Encoding): Transform | undefined {
+  switch (encoding) {
+    case 'none':
+      return undefined
+    case 'xz':
+      // Its typings narrow the events of a Transform, which it is.
+      return createXz({ preset: LEVEL }) as unknown as Transform
+    case 'gzip':
+      return createGzip({ level: LEVEL })
+    case 'zstd':
+      return createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: LEVEL } })
+    case 'br':
+      return createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: LEVEL } })
+  }
+}

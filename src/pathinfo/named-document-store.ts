@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto'
+import type { BlobReader } from '../castore/blob-store.ts'
+import type { Castore } from '../castore/castore.ts'
+import type { RecordStore } from '../castore/record-store.ts'
+import { utf8Bytes, utf8Text } from '../foundation/bytes.ts'
+import type { Call } from '../foundation/call.ts'
+import { Digest } from '../foundation/digest.ts'
+import { PathInfoError } from './path-info-error.ts'
+
+/** A document that can be read; its digest changes with its text. */
+export interface OpenDocument extends BlobReader {
+  readonly digest: Digest
+}
+
+/** What documents a cache has beside paths. */
+export type DocumentKind = 'log' | 'realisation' | 'build-trace' | 'debuginfo'
+
+/**
+ * Documents under names of their own: build logs, realisations, what debuggers ask for. The text is
+ * a blob, and a small record points at it, so that a log may be as long as it is.
+ */
+export class NamedDocumentStore {
+  readonly #records: RecordStore
+  readonly #castore: Castore
+
+  constructor(components: { records: RecordStore; castore: Castore }) {
+    this.#records = components.records
+    this.#castore = components.castore
+  }
+
+  /** The document, or undefined where there is none of that name. @throws PathInfoError */
+  async open(kind: DocumentKind, name: string, call: Call): Promise<OpenDocument | undefined> {
+    const [record] = await this.#records.get('document', [keyOf(kind, name)], call)
+    if (record === undefined) return undefined
+    const digest = digestOf(record, name)
+    const blob = await this.#castore.blobs.open(digest, call)
+    if (blob === undefined) return undefined
+    return { digest, size: blob.size, read: (offset, reading) => blob.read(offset, reading) }
+  }
+
+  /**
+   * Takes a document in; the latest of a name counts. Resolves once it is on stable storage.
+   * @throws what the source throws, and then nothing of that name has changed
+   */
+  async put(
+    kind: DocumentKind,
+    name: string,
+    content: AsyncIterable<Uint8Array>,
+    call: Call,
+  ): Promise<void> {
+    await using writer = this.#castore.blobs.create()
+    for await (const piece of content) await writer.write(piece, call)
+    const digest = await writer.commit(call)
+    const record = { key: keyOf(kind, name), bytes: utf8Bytes(JSON.stringify({ digest })) }
+    await this.#records.put('document', [record], call)
+    await this.#records.sync(call)
+  }
+}
+
+function keyOf(kind: DocumentKind, name: string): Uint8Array {
+  return createHash('sha256').update(`${kind} ${name}`).digest()
+}
+
+function digestOf(record: Uint8Array, name: string): Digest {
+  try {
+    return Digest.fromHex(String(JSON.parse(utf8Text(record) ?? '').digest))
+  } catch (cause) {
+    const what = `what is kept of the document ${name} can not be read`
+    throw new PathInfoError({ code: 'bad-path-info', what }, what, { cause })
+  }
+}
