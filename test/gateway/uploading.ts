@@ -75,7 +75,12 @@ export async function putNar(
 ): Promise<Uploaded> {
   const body = await packed(init.nar ?? NAR, compression)
   const url = `nar/${hashText(body)}${ENDINGS[compression]}`
-  const file = { url, compression, fileHash: sha256Hash(body), fileSize: body.length }
+  const file = {
+    url,
+    compression,
+    fileHash: { algorithm: 'sha256', bytes: sha256(body) } as const,
+    fileSize: body.length,
+  }
   return { url, file, ...(await put(gateway, `/${url}`, body, init)) }
 }
 
@@ -84,8 +89,9 @@ export function hashText(bytes: Uint8Array): string {
   return encodeNixBase32(createHash('sha256').update(bytes).digest())
 }
 
-function sha256Hash(bytes: Uint8Array) {
-  return { algorithm: 'sha256', bytes: createHash('sha256').update(bytes).digest() } as const
+/** The SHA-256 of bytes. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest()
 }
 
 /** The path that the narinfo is about. */
