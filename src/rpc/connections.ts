@@ -19,6 +19,8 @@ export interface ConnectionsInit {
   readonly remoteMax?: number
   /** How many from this machine at once; {@link LOCAL_CONNECTIONS_MAX} by default. */
   readonly localMax?: number
+  /** Which clients are on this machine; by the addresses of the socket by default. */
+  readonly isLocal?: (socket: Socket) => boolean
 }
 
 /** One connection of a client. */
@@ -73,6 +75,7 @@ export class Connections {
   readonly #log: Log
   readonly #remoteMax: number
   readonly #localMax: number
+  readonly #isLocal: (socket: Socket) => boolean
   readonly #open = new Map<string, Connection>()
   #count = 0
 
@@ -81,6 +84,7 @@ export class Connections {
     this.#log = components.log
     this.#remoteMax = init.remoteMax ?? REMOTE_CONNECTIONS_MAX
     this.#localMax = init.localMax ?? LOCAL_CONNECTIONS_MAX
+    this.#isLocal = init.isLocal ?? isLocal
   }
 
   /** How many are open. */
@@ -95,7 +99,7 @@ export class Connections {
 
   /** Takes a connection in, until it closes; false where there are too many: it is cut then. */
   admit(socket: Socket): boolean {
-    const local = isLocal(socket)
+    const local = this.#isLocal(socket)
     const address = socket.remoteAddress
     const others = [...this.#open.values()].filter((it) => it.isLocal === local).length
     if (others >= (local ? this.#localMax : this.#remoteMax)) {
