@@ -11,6 +11,14 @@ import { directoryKey, pathKey } from './routing/routing-key.ts'
 /** How many keys are being announced at once. */
 export const ANNOUNCEMENTS_AT_ONCE = 4
 
+/**
+ * How many announcements may go out at once after a quiet time, and how many a second from then
+ * on: each is a lookup of its own, and whoever puts paths in without end shall not have the node
+ * do nothing else.
+ */
+export const ANNOUNCEMENTS_BURST = 1_024
+export const ANNOUNCEMENTS_PER_SECOND = 4
+
 /** How long one announcement may take. */
 const ANNOUNCEMENT_MS = 30_000
 
@@ -40,6 +48,8 @@ export class Announcer implements Service {
   #wake = Promise.withResolvers<void>()
   #work: Promise<unknown> = Promise.resolve()
   #announced = 0
+  #allowance = ANNOUNCEMENTS_BURST
+  #allowedMs = 0
 
   constructor(components: AnnouncerComponents) {
     this.#components = components
@@ -85,6 +95,16 @@ export class Announcer implements Service {
     this.#wake = Promise.withResolvers<void>()
   }
 
+  #takeAllowance(): boolean {
+    const nowMs = this.#components.clock.now()
+    const earned = ((nowMs - this.#allowedMs) / 1000) * ANNOUNCEMENTS_PER_SECOND
+    this.#allowance = Math.min(this.#allowance + earned, ANNOUNCEMENTS_BURST)
+    this.#allowedMs = nowMs
+    if (this.#allowance < 1) return false
+    this.#allowance--
+    return true
+  }
+
   #add(key: Uint8Array): void {
     this.#queue.set(Buffer.from(key).toString('hex'), key)
   }
@@ -95,6 +115,10 @@ export class Announcer implements Service {
       const [next] = this.#queue
       if (next === undefined) {
         await this.#wake.promise
+        continue
+      }
+      if (!this.#takeAllowance()) {
+        await clock.sleep(1000 / ANNOUNCEMENTS_PER_SECOND, call).catch(() => undefined) // stopping
         continue
       }
       const [hex, key] = next

@@ -14,6 +14,7 @@ import type { Call } from '../foundation/call.ts'
 import { type Clock, withDeadline } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
+import { DialMemory } from './dial-memory.ts'
 import type { FrameChannel } from './exchange/frame-channel.ts'
 import { StreamFrameChannel } from './exchange/stream-frame-channel.ts'
 import { HANDSHAKE_MS, InboundGate, PENDING_MAX } from './inbound-gate.ts'
@@ -82,6 +83,7 @@ export class Host implements PeerNetwork, Service {
   readonly #components: HostComponents
   readonly #datastore: LevelDatastore
   readonly #libp2p: Libp2pNode
+  readonly #dials: DialMemory
   readonly #reconnector: Reconnector
   readonly #speakers = new Set<string>()
   readonly #traffic = new Map<string, Traffic>()
@@ -91,11 +93,12 @@ export class Host implements PeerNetwork, Service {
   private constructor(
     components: HostComponents,
     init: HostInit,
-    parts: { libp2p: Libp2pNode; datastore: LevelDatastore },
+    parts: { libp2p: Libp2pNode; datastore: LevelDatastore; dials: DialMemory },
   ) {
     this.#components = components
     this.#libp2p = parts.libp2p
     this.#datastore = parts.datastore
+    this.#dials = parts.dials
     this.#reconnector = new Reconnector(
       {
         clock: components.clock,
@@ -111,8 +114,9 @@ export class Host implements PeerNetwork, Service {
   static async open(components: HostComponents, init: HostInit): Promise<Host> {
     const datastore = new LevelDatastore(components.datastorePath)
     await datastore.open()
-    const libp2p = await createNode(components, init, datastore)
-    return new Host(components, init, { libp2p, datastore })
+    const dials = new DialMemory(components)
+    const libp2p = await createNode(components, init, { datastore, dials })
+    return new Host(components, init, { libp2p, datastore, dials })
   }
 
   get id(): string {
@@ -151,6 +155,7 @@ export class Host implements PeerNetwork, Service {
       this.#components.log.debug('peer disconnected', { peer: detail })
     })
     libp2p.addEventListener('peer:discovery', ({ detail }) => {
+      for (const address of detail.multiaddrs) this.#dials.forget(address)
       this.#reconnector.meet(detail.id.toString())
     })
     await libp2p.handle(
@@ -243,6 +248,8 @@ export class Host implements PeerNetwork, Service {
 
   async #dial(target: { peer: string } | { address: string }, call: Call): Promise<string> {
     const to = 'peer' in target ? peerIdFromString(target.peer) : multiaddr(target.address)
+    // Who is to be stayed connected with is dialled as often as it takes.
+    if (!('peer' in target)) this.#dials.forget(multiaddr(target.address))
     const connection = await withDeadline(
       this.#components.clock,
       DIAL_MS,
@@ -277,14 +284,18 @@ export class Host implements PeerNetwork, Service {
 
 type Libp2pNode = Awaited<ReturnType<typeof createNode>>
 
-async function createNode(components: HostComponents, init: HostInit, datastore: LevelDatastore) {
+async function createNode(
+  components: HostComponents,
+  init: HostInit,
+  { datastore, dials }: { datastore: LevelDatastore; dials: DialMemory },
+) {
   const gate = new InboundGate()
   return await createLibp2p({
     start: false,
     privateKey: components.identity,
     datastore,
     addresses: { listen: [...init.listen] },
-    transports: [tcp()],
+    transports: [rememberingTcp(dials)],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     peerDiscovery: init.mdns
@@ -306,6 +317,7 @@ async function createNode(components: HostComponents, init: HostInit, datastore:
         return false
       },
       denyDialPeer: (peer) => components.isBanned(peer.toString()),
+      denyDialMultiaddr: (address) => dials.isInVain(address),
       denyInboundEncryptedConnection: (peer) => components.isBanned(peer.toString()),
     },
     services: {
@@ -320,4 +332,28 @@ async function createNode(components: HostComponents, init: HostInit, datastore:
       }),
     },
   })
+}
+
+/** TCP, noting where nobody answers; a dial that its caller takes back says nothing. */
+function rememberingTcp(dials: DialMemory): ReturnType<typeof tcp> {
+  const make = tcp()
+  return (components) => {
+    const transport = make(components)
+    const dial = transport.dial.bind(transport)
+    transport.dial = async (address, options) => {
+      try {
+        const connection = await dial(address, options)
+        dials.forget(address)
+        return connection
+      } catch (error) {
+        if (!options.signal.aborted || isTimeout(options.signal.reason)) dials.failed(address)
+        throw error
+      }
+    }
+    return transport
+  }
+}
+
+function isTimeout(reason: unknown): boolean {
+  return reason instanceof Error && reason.name === 'TimeoutError'
 }
