@@ -17,6 +17,7 @@ export class ConnectionGuard {
   readonly #limits: GatewayLimits
   readonly #answers = new Map<Socket, Set<ServerResponse>>()
   #underWay = 0
+  #connections = 0
 
   constructor(
     components: { readonly clock: Clock; readonly log: Log },
@@ -27,10 +28,19 @@ export class ConnectionGuard {
     this.#limits = init.limits
   }
 
+  /** How many clients are connected. */
+  get connections(): number {
+    return this.#connections
+  }
+
   /** Watches over an app and its server. */
   guard(app: FastifyInstance): void {
     const server: Server = app.server
     server.maxConnections = this.#limits.connectionsMax
+    server.on('connection', (socket: Socket) => {
+      this.#connections++
+      socket.once('close', () => this.#connections--)
+    })
     server.on('drop', () => this.#log.debug('connection refused', { why: 'too many' }))
     server.on('timeout', (socket: Socket) => this.#onQuiet(socket))
     // Who waits for 100 Continue is told so by whoever reads the body, and not before.

@@ -41,13 +41,18 @@ export class Gateway implements Service {
   readonly #clock: Clock
   readonly #init: GatewayInit
   readonly #app: FastifyInstance
+  readonly #guard: ConnectionGuard
   #isStopping = false
 
   constructor(components: GatewayComponents, init: GatewayInit) {
     this.#clock = components.clock
     this.#log = components.log
     this.#init = init
-    this.#app = makeApp(components, { ...GATEWAY_LIMITS, ...init.limits })
+    const limits = { ...GATEWAY_LIMITS, ...init.limits }
+    this.#app = makeApp(components, limits)
+    this.#guard = new ConnectionGuard(components, { limits })
+    this.#guard.guard(this.#app)
+    addRoutes(this.#app, components, limits)
     // A connection whose last answer has finished would be kept alive, and hold up the stop.
     this.#app.addHook('onResponse', async () => {
       if (this.#isStopping) setImmediate(() => this.#app.server.closeIdleConnections())
@@ -60,6 +65,11 @@ export class Gateway implements Service {
    */
   get url(): string {
     return urlOf(this.#init.address, this.#app.server.address())
+  }
+
+  /** How many clients are connected. */
+  get connections(): number {
+    return this.#guard.connections
   }
 
   async start(): Promise<void> {
@@ -103,13 +113,19 @@ function makeApp(components: GatewayComponents, limits: GatewayLimits): FastifyI
       maxHeaderSize: 2 * URL_LENGTH_MAX,
     },
   })
-  new ConnectionGuard(components, { limits }).guard(app)
   // Bodies are streamed by whoever takes them in; Fastify reads none of them.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, log))
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send('absent\n'))
+  return app
+}
 
+function addRoutes(
+  app: FastifyInstance,
+  components: GatewayComponents,
+  limits: GatewayLimits,
+): void {
   app.get(`/${CACHE_INFO_NAME}`, (_request, reply) => {
     reply.type('text/x-nix-cache-info')
     return reply.send(
@@ -127,5 +143,4 @@ function makeApp(components: GatewayComponents, limits: GatewayLimits): FastifyI
   narRoutes(app, serving)
   listingRoutes(app, serving)
   documentRoutes(app, serving)
-  return app
 }

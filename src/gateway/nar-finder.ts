@@ -21,7 +21,10 @@ export interface FoundNar {
   readonly isImmutable: boolean
 }
 
-type Finder = Pick<RouteComponents, 'castore' | 'uploads' | 'substituter' | 'roots' | 'log'>
+type Finder = Pick<
+  RouteComponents,
+  'castore' | 'uploads' | 'substituter' | 'pathInfos' | 'roots' | 'log'
+>
 
 /** What a castore root in a URL stands for. @throws GatewayError 'absent' where it is not here */
 export async function narOfRoot(node: Node, components: Finder, call: Call): Promise<FoundNar> {
@@ -38,22 +41,20 @@ export async function narOfRoot(node: Node, components: Finder, call: Call): Pro
  */
 export async function narOfPath(
   asked: { readonly hash: string; readonly root: Node; readonly isHead: boolean },
-  { substituter, roots, castore, log }: Finder,
+  { substituter, pathInfos, roots, log }: Finder,
   call: Call,
 ): Promise<FoundNar | undefined> {
   const hash = pathHash(asked.hash)
-  if (asked.isHead && (await roots.has(asked.root, call))) {
-    const narSize = await narSizeOf(asked.root, castore.directories, call)
-    return { node: asked.root, narSize, compression: 'none', isImmutable: true }
-  }
+  const held = await pathInfos.get(hash, call)
   try {
-    const pathInfo = asked.isHead
+    // What only a neighbour has is described to HEAD, which does not wait for its content.
+    const isElsewhere = asked.isHead && held === undefined
+    const pathInfo = isElsewhere
       ? await substituter.describe(hash, call)
-      : await substituter.obtain(hash, call)
+      : (held ?? (await substituter.obtain(hash, call)))
     if (pathInfo === undefined) return undefined
     const { node, narSize } = pathInfo
-    // A neighbour's is described and not here, which HEAD does not wait for.
-    if (!asked.isHead && !(await roots.has(node, call))) throw absent('part of the NAR is missing')
+    if (!isElsewhere && !(await roots.has(node, call))) throw absent('part of the NAR is missing')
     const isImmutable = rootKey(node) === rootKey(asked.root)
     return { node, narSize, compression: 'none', isImmutable }
   } catch (error) {

@@ -36,8 +36,11 @@ function signed(key = KEYS.a, fields: Partial<NarInfo> = {}): string {
   return narInfo({ signatures: [key.sign(nixFingerprint(claimed))], ...fields })
 }
 
-const putInfo = (gateway: Parameters<typeof put>[0], body: string, headers: Record<string, string>) =>
-  put(gateway, NAR_INFO_PATH, body, { headers })
+const putInfo = (
+  gateway: Parameters<typeof put>[0],
+  body: string,
+  headers: Record<string, string>,
+) => put(gateway, NAR_INFO_PATH, body, { headers })
 
 describe('from elsewhere', () => {
   test('what a trusted key signed is taken, and comes back', async () => {
