@@ -41,6 +41,13 @@ export interface Reflected {
   unary(service: string, method: string, request: Message, metadata?: Metadata): Promise<Message>
   /** One message for many. */
   download(service: string, method: string, request: Message): Promise<Message[]>
+  /** One message for many, each handed on as it comes. */
+  each(
+    service: string,
+    method: string,
+    request: Message,
+    take: (message: Message) => void,
+  ): Promise<void>
   /** Many messages for one. */
   upload(service: string, method: string, requests: readonly Message[]): Promise<Message>
   [Symbol.dispose](): void
@@ -109,6 +116,14 @@ function callers(clients: ReadonlyMap<string, Client>) {
       const messages: Message[] = []
       for await (const message of method(service, name)(request)) messages.push(message)
       return messages
+    },
+    each: async (
+      service: string,
+      name: string,
+      request: Message,
+      take: (message: Message) => void,
+    ) => {
+      for await (const message of method(service, name)(request)) take(message)
     },
     upload: (service: string, name: string, requests: readonly Message[]) =>
       new Promise<Message>((resolve, reject) => {
