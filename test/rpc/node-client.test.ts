@@ -53,6 +53,12 @@ test('status and peers come as they are', async () => {
   expect(await node.client.peers(call)).toEqual(PEERS)
 })
 
+test('a node is reached by its Unix socket, too', async () => {
+  await using node = await testNode({ unix: true })
+  expect(node.address).toMatch(/^unix:\//)
+  expect(await node.client.status(call)).toEqual(STATUS)
+})
+
 test('an uploaded NAR is imported under a name, and described', async () => {
   await using node = await testNode({ signer: new Signer({ key: KEYS.a }) })
   const narSha256 = await node.upload()
