@@ -1,4 +1,4 @@
-/* npm run bench [-- import gateway fetch start]: measures, and prints one table. */
+/* npm run bench [-- import gateway fetch start rpc]: measures, and prints one table. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +6,8 @@ import { type Figure, tableOf } from './figure.ts'
 import { fetchFigures } from './figures/fetch-figures.ts'
 import { gatewayFigures } from './figures/gateway-figures.ts'
 import { importFigures } from './figures/import-figures.ts'
+import { missFigures } from './figures/miss-figures.ts'
+import { rpcFigures } from './figures/rpc-figures.ts'
 import { startFigures } from './figures/start-figures.ts'
 import { RUNS } from './measure.ts'
 import { makeKey } from './nodes.ts'
@@ -15,6 +17,8 @@ const ALL = {
   import: importFigures,
   gateway: gatewayFigures,
   fetch: fetchFigures,
+  miss: missFigures,
+  rpc: rpcFigures,
 }
 
 const wanted = process.argv.slice(2)
