@@ -19,8 +19,8 @@ export const LINGER_MS = 2_000
 /** How much of a refused body is let pass. */
 export const LINGER_BYTES_MAX = 16 * 1024 * 1024
 
-/** How many connections there are at once; Nix opens 25. */
-export const CONNECTIONS_MAX = 1_024
+/** How many connections there are at once; Nix opens 25, and a fleet may have hundreds of it. */
+export const CONNECTIONS_MAX = 4_096
 
 /** How many requests are being answered at once; more are told to come back. */
 export const REQUESTS_MAX = 2_048

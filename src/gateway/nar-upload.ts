@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { BlobWriter } from '../castore/blob-store.ts'
 import { CastoreError } from '../castore/castore-error.ts'
@@ -65,44 +65,52 @@ async function ingested(
 ): Promise<{ nar: IngestedNar; file: UploadedFile }> {
   const { compression } = upload
   await using keeping = isEncoding(compression) ? undefined : castore.blobs.create()
-  const received = new ReceivedFile(upload.source, keeping, call)
+  const isPlain = compression === 'none'
+  const received = new ReceivedFile(upload.source, keeping, call, { isPlain })
   const init = charge === undefined ? {} : { allowanceBytes: limits.strangerAllowanceBytes }
   const content = decompressed(received.pieces(), compression, init)
   const charged = charge === undefined ? content : counted(content, charge)
   try {
     const nar = await ingestNar(charged, castore, call)
-    return { nar, file: await received.finish() }
+    return { nar, file: await received.finish(nar) }
   } catch (cause) {
     call.signal.throwIfAborted()
     throw refusal(cause)
   }
 }
 
-/** A file on its way in: counted, hashed, and kept where it has to be. */
+/** A file on its way in: counted, hashed unless it is the NAR, and kept where it has to be. */
 class ReceivedFile {
   readonly #source: AsyncIterable<Uint8Array>
   readonly #keeping: BlobWriter | undefined
   readonly #call: Call
-  readonly #hash = createHash('sha256')
+  readonly #hash: Hash | undefined
   #bytes = 0
 
-  constructor(source: AsyncIterable<Uint8Array>, keeping: BlobWriter | undefined, call: Call) {
+  constructor(
+    source: AsyncIterable<Uint8Array>,
+    keeping: BlobWriter | undefined,
+    call: Call,
+    init: { readonly isPlain: boolean },
+  ) {
     this.#source = source
     this.#keeping = keeping
     this.#call = call
+    this.#hash = init.isPlain ? undefined : createHash('sha256')
   }
 
   async *pieces(): AsyncGenerator<Uint8Array> {
     for await (const piece of this.#source) {
       this.#bytes += piece.length
-      this.#hash.update(piece)
+      this.#hash?.update(piece)
       await this.#keeping?.write(piece, this.#call)
       yield piece
     }
   }
 
-  async finish(): Promise<UploadedFile> {
-    const fileSha256 = Uint8Array.from(this.#hash.digest())
+  async finish({ narSha256 }: IngestedNar): Promise<UploadedFile> {
+    const own = this.#hash?.digest()
+    const fileSha256 = own === undefined ? narSha256 : Uint8Array.from(own)
     const kept: Digest | undefined = await this.#keeping?.commit(this.#call)
     return { fileSize: this.#bytes, fileSha256, kept }
   }
