@@ -1,3 +1,4 @@
+import { Allowance } from '../foundation/allowance.ts'
 import type { Call } from '../foundation/call.ts'
 import { type Clock, withDeadline } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -43,16 +44,17 @@ export class Announcer implements Service {
   readonly name = 'announcer'
   readonly #components: AnnouncerComponents
   readonly #stopping = new AbortController()
+  readonly #allowance: Allowance
   /** Keys to be announced, by their hexadecimal form; a Map for its order. */
   readonly #queue = new Map<string, Uint8Array>()
   #wake = Promise.withResolvers<void>()
   #work: Promise<unknown> = Promise.resolve()
   #announced = 0
-  #allowance = ANNOUNCEMENTS_BURST
-  #allowedMs = 0
 
   constructor(components: AnnouncerComponents) {
     this.#components = components
+    const rate = { burst: ANNOUNCEMENTS_BURST, perSecond: ANNOUNCEMENTS_PER_SECOND }
+    this.#allowance = new Allowance(components, rate)
   }
 
   /** How many announcements went out, and how many wait. */
@@ -95,16 +97,6 @@ export class Announcer implements Service {
     this.#wake = Promise.withResolvers<void>()
   }
 
-  #takeAllowance(): boolean {
-    const nowMs = this.#components.clock.now()
-    const earned = ((nowMs - this.#allowedMs) / 1000) * ANNOUNCEMENTS_PER_SECOND
-    this.#allowance = Math.min(this.#allowance + earned, ANNOUNCEMENTS_BURST)
-    this.#allowedMs = nowMs
-    if (this.#allowance < 1) return false
-    this.#allowance--
-    return true
-  }
-
   #add(key: Uint8Array): void {
     this.#queue.set(Buffer.from(key).toString('hex'), key)
   }
@@ -117,7 +109,7 @@ export class Announcer implements Service {
         await this.#wake.promise
         continue
       }
-      if (!this.#takeAllowance()) {
+      if (!this.#allowance.take()) {
         await clock.sleep(1000 / ANNOUNCEMENTS_PER_SECOND, call).catch(() => undefined) // stopping
         continue
       }

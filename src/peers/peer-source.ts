@@ -1,4 +1,5 @@
 import type { Castore } from '../castore/castore.ts'
+import { Allowance } from '../foundation/allowance.ts'
 import type { Call } from '../foundation/call.ts'
 import { deadline } from '../foundation/clock.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
@@ -20,6 +21,14 @@ export const NEIGHBOURS_MS = 1_000
 /** How long the DHT is searched for a path that no neighbour has, dials included. */
 export const DHT_MS = 2_000
 
+/**
+ * How many searches of the DHT may begin at once after a quiet time, and how many a second from
+ * then on. Each is a conversation with several peers. Nix asks for thousands of paths that nobody
+ * has: the neighbours are asked for all of them, far-away nodes for as many as do not make Nix wait.
+ */
+export const SEARCHES_BURST = 256
+export const SEARCHES_PER_SECOND = 50
+
 /** How many peers found by the DHT are dialled for one path. */
 const DIALS_MAX = 8
 
@@ -37,15 +46,18 @@ export interface PeerSourceComponents extends ContentFetchComponents {
 export class PeerSource implements PathSource {
   readonly name = 'peers'
   readonly #components: PeerSourceComponents
+  readonly #searches: Allowance
 
   constructor(components: PeerSourceComponents) {
     this.#components = components
+    const rate = { burst: SEARCHES_BURST, perSecond: SEARCHES_PER_SECOND }
+    this.#searches = new Allowance(components, rate)
   }
 
   async *find(hash: Uint8Array, call: Call): AsyncGenerator<Offer> {
     const inquiry = new Inquiry(this.#components, hash)
     yield* inquiry.offersOf(inquiry.askNeighbours(), call)
-    yield* inquiry.offersOf(inquiry.askFurther(), call)
+    if (this.#searches.take()) yield* inquiry.offersOf(inquiry.askFurther(), call)
   }
 }
 

@@ -1,0 +1,53 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Figure } from '../figure.ts'
+import { median, program, RUNS } from '../measure.ts'
+import { type BenchKey, startFetcher, startSource } from '../nodes.ts'
+
+/** A wrk script that asks for another path with every request, so that no answer is remembered. */
+const ASK_FOR_NEW_PATHS = `
+local digits = "0123456789abcdfghijklmnpqrsvwxyz"
+math.randomseed(os.time() + SEED)
+request = function()
+  local hash = {}
+  for i = 1, 32 do
+    local at = math.random(#digits)
+    hash[i] = digits:sub(at, at)
+  end
+  return wrk.format("GET", "/" .. table.concat(hash) .. ".narinfo")
+end
+done = function(summary, latency, requests)
+  io.write(string.format("answered %f a second, p99 %f ms, wrong %d\\n",
+    summary.requests / summary.duration * 1e6, latency:percentile(99) / 1000,
+    summary.requests - summary.errors.status))
+end
+`
+
+/** Questions for paths that nobody has, with a neighbour that is asked about each. */
+export async function missFigures(scratch: string, key: BenchKey): Promise<Figure[]> {
+  await using source = await startSource(key)
+  await using node = await startFetcher(key, source)
+  const script = join(scratch, 'misses.lua')
+  const rates: number[] = []
+  const p99s: number[] = []
+  for (let run = 0; run < RUNS + 1; run++) {
+    await writeFile(script, ASK_FOR_NEW_PATHS.replace('SEED', `${1000 * run}`))
+    const args = ['-t1', '-c25', '-d5s', '-s', script, node.gatewayUrl]
+    const text = await program('wrk', args)
+    const [, rate, p99, wrong] =
+      /answered ([\d.]+) a second, p99 ([\d.]+) ms, wrong (\d+)/.exec(text) ?? []
+    if (rate === undefined || p99 === undefined || wrong !== '0') throw new Error(text)
+    if (run === 0) continue // until the code is warm
+    rates.push(Number(rate))
+    p99s.push(Number(p99))
+  }
+  return [
+    {
+      what: 'narinfo misses a second with a neighbour, 25 connections',
+      value: median(rates).toFixed(0),
+      baseline: '',
+      ratio: `p99 ${median(p99s).toFixed(1)} ms`,
+      aim: '≥ 2,000, p99 ≤ 25 ms',
+    },
+  ]
+}

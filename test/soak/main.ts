@@ -1,0 +1,43 @@
+import { parseArgs } from 'node:util'
+import type { Stretch } from './honest-load.ts'
+import type { Crew } from './hostile.ts'
+import { type MemorySample, soak } from './soak.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '20' },
+    stretch: { type: 'string', default: '60' },
+    crews: { type: 'string', default: 'peers,clients' },
+  },
+})
+const crews = (values.crews === '' ? [] : values.crews.split(',')) as Crew[]
+const stretchMs = Number(values.stretch) * 1000
+const stretches = Math.max(1, Math.round((Number(values.minutes) * 60_000) / stretchMs / 2))
+const report = await soak({ stretches, stretchMs, crews }, (words) => console.log(words))
+
+const ratio = rate(report.hostile) / rate(report.calm)
+console.log(`\nwhat the hostile did: ${JSON.stringify(report.acts)}`)
+console.log(
+  `calm ${rate(report.calm).toFixed(1)} paths/s, hostile ${rate(report.hostile).toFixed(1)} paths/s: ${ratio.toFixed(2)} ×`,
+)
+const failures = [...report.calm, ...report.hostile].flatMap((it) => it.failures)
+for (const failure of failures.slice(0, 20)) console.log(`failed: ${failure}`)
+for (const [name, samples] of Object.entries(report.memory))
+  console.log(`${name}: ${trend(samples)}`)
+
+function rate(stretches: readonly Stretch[]): number {
+  const rates = stretches.map(({ paths, seconds }) => paths / seconds).sort((a, b) => a - b)
+  return rates[rates.length >> 1]!
+}
+
+/** Medians of the quarters of a run, and the peak: flat is when the last are no higher. */
+function trend(samples: readonly MemorySample[]): string {
+  const quarter = Math.ceil(samples.length / 4)
+  const quarters = [0, 1, 2, 3].map((i) => {
+    const sorted = samples.slice(i * quarter, (i + 1) * quarter).map(({ bytes }) => bytes)
+    sorted.sort((a, b) => a - b)
+    return Math.round((sorted[sorted.length >> 1] ?? 0) / 1e6)
+  })
+  const peak = Math.round(Math.max(...samples.map(({ bytes }) => bytes)) / 1e6)
+  return `medians of the quarters ${quarters.join(', ')} MB, peak ${peak} MB`
+}

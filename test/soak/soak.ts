@@ -1,0 +1,120 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connectNode } from '../../src/daemon/client.ts'
+import { SecretKey } from '../../src/nix/key.ts'
+import { until } from '../fixtures/await-peers.ts'
+import { call } from '../fixtures/content.ts'
+import { type DaemonProcess, startDaemon } from '../fixtures/daemon-process.ts'
+import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
+import { HonestLoad, type Stretch } from './honest-load.ts'
+import type { Crew, Order, Victims } from './hostile.ts'
+
+/** Memory of a node at one time, in bytes. */
+export interface MemorySample {
+  readonly seconds: number
+  readonly bytes: number
+}
+
+/** What a soak found. */
+export interface SoakReport {
+  readonly calm: readonly Stretch[]
+  readonly hostile: readonly Stretch[]
+  /** What the hostile did, and how often. */
+  readonly acts: Readonly<Record<string, number>>
+  readonly memory: Readonly<Record<'seed' | 'client', readonly MemorySample[]>>
+}
+
+/**
+ * Two honest nodes work, by turns in peace and beside a process full of bad peers and bad clients.
+ * Every byte is compared. @throws where one is wrong, or an honest request fails in peace
+ */
+export async function soak(
+  init: { stretches: number; stretchMs: number; crews: readonly Crew[] },
+  tell: (words: string) => void = () => undefined,
+): Promise<SoakReport> {
+  await using stack = new AsyncDisposableStack()
+  const { path } = stack.use(await temporaryDirectory())
+  const key = SecretKey.generate('soak-1')
+  const keyFile = join(path, 'key')
+  writeFileSync(keyFile, key.toString(), { mode: 0o600 })
+  const quiet = ['--no-mdns', '--log', 'warn,gateway=silent,substitution=silent,peers=silent']
+  const seed = stack.use(await startDaemon({ args: [...quiet, '--signing-key', keyFile] }))
+  const trust = ['--trusted-key', key.publicKey().toString()]
+  const args = [...quiet, ...trust, '--bootstrap', seed.listen]
+  const client = stack.use(await startDaemon({ args }))
+  const victims = await victimsOf(seed, client)
+  const hostile = fork(join(import.meta.dirname, 'hostile.ts'), { stdio: 'inherit' })
+  stack.defer(() => void hostile.kill('SIGKILL'))
+  hostile.once('exit', (code) => {
+    if (code !== null && code !== 0) tell(`the hostile process ended with ${code}`)
+  })
+
+  const memory = watchMemory({ seed: seed.pid, client: client.pid })
+  stack.defer(memory.stop)
+  const load = new HonestLoad({ from: seed, to: client })
+  await load.run(Math.min(init.stretchMs, 3_000)) // until the nodes are warm
+  const calm: Stretch[] = []
+  const beset: Stretch[] = []
+  const acts: Record<string, number> = {}
+  for (let i = 0; i < init.stretches; i++) {
+    calm.push(await load.run(init.stretchMs))
+    tell(`calm     ${shown(calm.at(-1)!)}, ${memory.latest()}`)
+    order(hostile, { do: 'begin', victims, crews: init.crews })
+    beset.push(await load.run(init.stretchMs))
+    const done = once(hostile, 'message') as Promise<[{ acts: Record<string, number> }]>
+    order(hostile, { do: 'rest' })
+    const [message] = await done
+    for (const [what, times] of Object.entries(message.acts)) acts[what] = (acts[what] ?? 0) + times
+    tell(`hostile  ${shown(beset.at(-1)!)}, ${memory.latest()}`)
+  }
+  return { calm, hostile: beset, acts, memory: memory.samples }
+}
+
+async function victimsOf(...nodes: DaemonProcess[]): Promise<Victims> {
+  const ids: string[] = []
+  for (const { rpc } of nodes) {
+    using client = connectNode(rpc)
+    await until(async () => (await client.peers(call)).length > 0)
+    ids.push((await client.status(call)).peerId)
+  }
+  return {
+    gateways: nodes.map(({ gatewayUrl }) => gatewayUrl),
+    rpcs: nodes.map(({ rpc }) => rpc),
+    peers: nodes.map(({ listen }, i) => ({ id: ids[i]!, address: `${listen}/p2p/${ids[i]}` })),
+    honest: ids[0]!,
+  }
+}
+
+function order(hostile: ChildProcess, it: Order): void {
+  hostile.send(it)
+}
+
+function watchMemory(pids: Readonly<Record<'seed' | 'client', number>>) {
+  const begun = performance.now()
+  const samples = { seed: [] as MemorySample[], client: [] as MemorySample[] }
+  const timer = setInterval(() => {
+    const seconds = (performance.now() - begun) / 1000
+    for (const name of ['seed', 'client'] as const) {
+      samples[name].push({ seconds, bytes: residentBytes(pids[name]) })
+    }
+  }, 1_000)
+  const latest = (): string => {
+    const of = (name: 'seed' | 'client') => Math.round((samples[name].at(-1)?.bytes ?? 0) / 1e6)
+    return `${of('seed')} and ${of('client')} MB resident`
+  }
+  return { samples, latest, stop: () => clearInterval(timer) }
+}
+
+function residentBytes(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Number(match?.[1] ?? 0) * 1024
+}
+
+/** A stretch in words. */
+export function shown({ seconds, paths, bytes, failures, slowestMs, cpuSeconds }: Stretch): string {
+  const rate = `${(paths / seconds).toFixed(1)} paths/s, ${(bytes / seconds / 1e6).toFixed(1)} MB/s`
+  const cpu = `${((1000 * cpuSeconds) / paths).toFixed(1)} ms CPU a path`
+  return `${rate}, ${cpu}, ${failures.length} failed, slowest ${Math.round(slowestMs)} ms`
+}
