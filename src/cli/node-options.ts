@@ -12,7 +12,7 @@ export interface NodeOptions {
 export function withNodeOptions(command: Command): Command {
   const address = process.env.CAIRN_RPC || 'localhost:8000'
   return command
-    .option('--rpc <HOST:PORT>', 'where the node is (CAIRN_RPC)', address)
+    .option('--rpc <ADDRESS>', 'HOST:PORT or unix:/PATH of the node (CAIRN_RPC)', address)
     .option('--json', 'answer in JSON, for machines')
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { type IncomingMessage, request as put } from 'node:http'
+import { type IncomingMessage, request as put, type RequestOptions } from 'node:http'
 import { basename, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -54,13 +54,21 @@ export async function importPath(
   return await node.import(name, hash.digest(), call)
 }
 
+/** Where uploads go, by the gateway's URL or the file of its socket. */
+function placeOf(gateway: string): RequestOptions {
+  const path = '/nar/import.nar'
+  if (gateway.startsWith('unix:')) return { socketPath: gateway.slice('unix:'.length), path }
+  const { hostname, port } = new URL(gateway)
+  return { hostname: hostname.replace(/^\[|\]$/g, ''), port, path }
+}
+
 /** Puts a NAR to the gateway, which is where nodes take large things in. */
 async function uploadNar(
   gateway: string,
   nar: AsyncGenerator<Uint8Array>,
   call: Call,
 ): Promise<void> {
-  const request = put(`${gateway}/nar/import.nar`, { method: 'PUT', signal: call.signal })
+  const request = put({ ...placeOf(gateway), method: 'PUT', signal: call.signal })
   const answered = once(request, 'response') as Promise<[IncomingMessage]>
   answered.catch(() => undefined) // it may fail while the NAR is still being read
   const source = Readable.from(nar, { objectMode: false, highWaterMark: UPLOAD_BYTES })

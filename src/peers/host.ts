@@ -83,6 +83,7 @@ export class Host implements PeerNetwork, Service {
   readonly #components: HostComponents
   readonly #datastore: LevelDatastore
   readonly #libp2p: Libp2pNode
+  readonly #listen: string
   readonly #dials: DialMemory
   readonly #reconnector: Reconnector
   readonly #speakers = new Set<string>()
@@ -98,6 +99,7 @@ export class Host implements PeerNetwork, Service {
     this.#components = components
     this.#libp2p = parts.libp2p
     this.#datastore = parts.datastore
+    this.#listen = init.listen.join(', ')
     this.#dials = parts.dials
     this.#reconnector = new Reconnector(
       {
@@ -166,7 +168,12 @@ export class Host implements PeerNetwork, Service {
         maxOutboundStreams: CHANNELS_MAX,
       },
     )
-    await libp2p.start()
+    try {
+      await libp2p.start()
+    } catch (cause) {
+      const what = `peers can not be listened for at ${this.#listen}: ${reasonOf(cause)}`
+      throw new Error(what, { cause })
+    }
     await this.#reconnector.start()
   }
 
@@ -280,6 +287,12 @@ export class Host implements PeerNetwork, Service {
     }
     return new StreamFrameChannel({ stream }, { onBytes })
   }
+}
+
+/** libp2p's words fill a page; what the system said of the address is in them. */
+function reasonOf(error: unknown): string {
+  const words = error instanceof Error ? error.message : String(error)
+  return /listen E[A-Z]+:[^\n]*/.exec(words)?.[0] ?? words.split('\n')[0]!
 }
 
 type Libp2pNode = Awaited<ReturnType<typeof createNode>>

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
@@ -87,6 +88,43 @@ test('a place that is taken is told with the part that wanted it', async () => {
   const rpc = await refused([...state, '--rpc', node.rpc])
   expect(rpc).toMatchObject({ code: 1 })
   expect(rpc.words).toContain('the gRPC server can not listen at')
+  const peers = await refused([...state, '--listen', node.listen])
+  expect(peers).toMatchObject({ code: 1 })
+  expect(peers.words).toMatch(/^cairn: peers can not be listened for at .*EADDRINUSE.*\n$/m)
+})
+
+test('the whole of it works by sockets in the file system, with no port but the peers’', async () => {
+  await using directory = await temporaryDirectory()
+  const [gateway, rpc] = ['gateway', 'rpc'].map((it) => `unix:${join(directory.path, it)}`)
+  const [port] = await freePorts(1)
+  const listen = `/ip4/127.0.0.1/tcp/${port}`
+  const flags = [
+    '--state',
+    directory.path,
+    '--gateway',
+    gateway!,
+    '--rpc',
+    rpc!,
+    '--listen',
+    listen,
+  ]
+  const child = spawn(process.execPath, [ENTRY, 'daemon', '--no-mdns', ...flags], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const words = text(child.stderr)
+  try {
+    await until(() => existsSync(join(directory.path, 'gateway')))
+    const path = join(directory.path, 'content')
+    await writeFile(path, 'by a socket file')
+    using client = connectNode(rpc!)
+    const { storePath } = await importPath(client, path, {}, call)
+    expect(storePath).toMatch(/-content$/)
+    expect((await client.status(call)).gateway).toBe(gateway)
+  } finally {
+    child.kill()
+    await once(child, 'exit')
+  }
+  expect(await words).not.toContain('error')
 })
 
 test.each([
