@@ -78,10 +78,7 @@ async function takeIn(
     bytesMax: limits.smallDocumentBytesMax,
   })
   checkDocument(document, text)
-  const content = async function* (): AsyncGenerator<Uint8Array> {
-    yield Buffer.from(text)
-  }
-  await documents.put(kind, name, content(), call)
+  await documents.putSmall(kind, name, Buffer.from(text), call)
 }
 
 /** Who asks for a name that can not be is told that it is not here, as for any other. */

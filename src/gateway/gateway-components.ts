@@ -3,11 +3,12 @@ import type { AccessTokens } from '../foundation/access-token.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
-import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
 import type { Substituter } from '../substitution/substituter.ts'
+import type { DebugInfoIndex } from './debug-info-index.ts'
 import type { GatewayLimits } from './gateway-limits.ts'
 import type { StrangerBudget } from './stranger-budget.ts'
 import type { WholeRoots } from './whole-roots.ts'
@@ -16,7 +17,7 @@ import type { WholeRoots } from './whole-roots.ts'
 export interface GatewayComponents {
   readonly substituter: Substituter
   readonly castore: Castore
-  readonly pathInfos: PathInfoStore
+  readonly pathInfos: LocalPathInfoStore
   readonly trust: TrustPolicy
   readonly intake: OwnerIntake
   readonly uploads: UploadedNarStore
@@ -31,4 +32,5 @@ export interface RouteComponents extends GatewayComponents {
   readonly limits: GatewayLimits
   readonly roots: WholeRoots
   readonly budget: StrangerBudget
+  readonly debugInfo: DebugInfoIndex
 }

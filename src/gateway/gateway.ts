@@ -8,9 +8,10 @@ import type { Service } from '../foundation/service.ts'
 import { CACHE_INFO_NAME, renderCacheInfo } from '../nix/cache-info.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
 import { ConnectionGuard } from './connection-guard.ts'
+import { DebugInfoIndex } from './debug-info-index.ts'
 import { documentRoutes } from './document-routes.ts'
 import { answerError } from './error-answer.ts'
-import type { GatewayComponents } from './gateway-components.ts'
+import type { GatewayComponents, RouteComponents } from './gateway-components.ts'
 import { GATEWAY_LIMITS, type GatewayLimits } from './gateway-limits.ts'
 import { listingRoutes } from './listing-routes.ts'
 import { narInfoRoutes } from './nar-info-routes.ts'
@@ -42,6 +43,7 @@ export class Gateway implements Service {
   readonly #init: GatewayInit
   readonly #app: FastifyInstance
   readonly #guard: ConnectionGuard
+  readonly #debugInfo: DebugInfoIndex
   #isStopping = false
 
   constructor(components: GatewayComponents, init: GatewayInit) {
@@ -52,7 +54,8 @@ export class Gateway implements Service {
     this.#app = makeApp(components, limits)
     this.#guard = new ConnectionGuard(components, { limits })
     this.#guard.guard(this.#app)
-    addRoutes(this.#app, components, limits)
+    this.#debugInfo = new DebugInfoIndex(components)
+    addRoutes(this.#app, { ...components, limits, debugInfo: this.#debugInfo })
     // A connection whose last answer has finished would be kept alive, and hold up the stop.
     this.#app.addHook('onResponse', async () => {
       if (this.#isStopping) setImmediate(() => this.#app.server.closeIdleConnections())
@@ -77,6 +80,7 @@ export class Gateway implements Service {
     await listenAt(this.#app.server, this.#init.address).catch((cause) => {
       throw new Error(`the gateway ${cause.message}`, { cause })
     })
+    await this.#debugInfo.start()
     this.#log.info('gateway listens', { url: this.url })
   }
 
@@ -89,6 +93,7 @@ export class Gateway implements Service {
       await this.#app.close()
     } finally {
       limit.clear()
+      await this.#debugInfo.stop()
     }
   }
 }
@@ -123,8 +128,7 @@ function makeApp(components: GatewayComponents, limits: GatewayLimits): FastifyI
 
 function addRoutes(
   app: FastifyInstance,
-  components: GatewayComponents,
-  limits: GatewayLimits,
+  components: Omit<RouteComponents, 'roots' | 'budget'>,
 ): void {
   app.get(`/${CACHE_INFO_NAME}`, (_request, reply) => {
     reply.type('text/x-nix-cache-info')
@@ -137,8 +141,8 @@ function addRoutes(
     )
   })
   const roots = new WholeRoots(components)
-  const budget = new StrangerBudget(components, limits)
-  const serving = { ...components, limits, roots, budget }
+  const budget = new StrangerBudget(components, components.limits)
+  const serving = { ...components, roots, budget }
   narInfoRoutes(app, serving)
   narRoutes(app, serving)
   listingRoutes(app, serving)

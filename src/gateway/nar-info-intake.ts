@@ -7,10 +7,9 @@ import type { NarInfo } from '../nix/nar-info.ts'
 import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import { PathInfo, type PathInfoFields } from '../pathinfo/path-info.ts'
 import { PathInfoError } from '../pathinfo/path-info-error.ts'
-import { debugInfoOf } from './debug-info.ts'
 import type { RouteComponents } from './gateway-components.ts'
 import { badRequest } from './gateway-error.ts'
-import { narLocation, narUrl } from './nar-url.ts'
+import { narLocation } from './nar-url.ts'
 import { StrangerIntake } from './stranger-intake.ts'
 import type { Writer } from './writer.ts'
 
@@ -30,7 +29,7 @@ export async function takeInNarInfo(
   components: RouteComponents,
   call: Call,
 ): Promise<void> {
-  const { intake, substituter, budget, log } = components
+  const { intake, substituter, debugInfo, budget, log } = components
   const stranger = new StrangerIntake(components)
   const vouched = writer === 'stranger' ? (node: Node) => fieldsOf(info, node) : undefined
   const location = narLocation(info.url)
@@ -49,7 +48,7 @@ export async function takeInNarInfo(
   )
   const measured =
     location.kind === 'file' ? found : await contentOfRoot(info, location.node, components, call)
-  await keepDebugInfo(info, found.node, components, call)
+  await debugInfo.add(new PathInfo(fieldsOf(info, found.node)), call)
   const shared = await translated(async () => {
     if (claim === undefined) return (await intake.take(fieldsOf(info, found.node), call)).shared
     await stranger.take(claim, measured, call)
@@ -122,26 +121,6 @@ function checkMeasure(info: NarInfo, found: NarMeasure): void {
     const what = `the NAR of ${info.storePath} has ${found.narSize} bytes`
     throw badRequest(`${what}, not NarSize ${info.narSize}`)
   }
-}
-
-/** Lets debuggers find what is in the path, as Nix's index-debug-info does. */
-async function keepDebugInfo(
-  info: NarInfo,
-  node: Node,
-  { castore, documents }: RouteComponents,
-  call: Call,
-): Promise<void> {
-  const links = await debugInfoOf(node, castore.directories, call)
-  if (links.length === 0) return
-  const archive = `../${narUrl(new PathInfo(fieldsOf(info, node)))}`
-  for (const { buildId, member } of links) {
-    const text = Buffer.from(JSON.stringify({ archive, member }))
-    await documents.put('debuginfo', buildId, once(text), call)
-  }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }
 
 async function translated<T>(work: () => Promise<T>): Promise<T> {

@@ -38,6 +38,13 @@ export class NamedDocumentStore {
     return { digest, size: blob.size, read: (offset, reading) => blob.read(offset, reading) }
   }
 
+  /** Takes in a document that fits in memory, unless it is just what is there already. */
+  async putSmall(kind: DocumentKind, name: string, text: Uint8Array, call: Call): Promise<void> {
+    const held = await this.open(kind, name, call)
+    if (held?.digest.equals(Digest.ofContent(text)) === true) return
+    await this.put(kind, name, once(text), call)
+  }
+
   /**
    * Takes a document in; the latest of a name counts. Resolves once it is on stable storage.
    * @throws what the source throws, and then nothing of that name has changed
@@ -55,6 +62,10 @@ export class NamedDocumentStore {
     await this.#records.put('document', [record], call)
     await this.#records.sync(call)
   }
+}
+
+async function* once(text: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield text
 }
 
 function keyOf(kind: DocumentKind, name: string): Uint8Array {

@@ -1,11 +1,12 @@
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { until } from '../fixtures/await-peers.ts'
 import { noise } from '../fixtures/content.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
 import { packed } from '../nar/packed.ts'
-import { directory, file, narOf, type Tree } from '../nar/trees.ts'
+import { directory, file, narOf } from '../nar/trees.ts'
 import { rawHttp } from './raw-http.ts'
-import { testGateway } from './test-gateway.ts'
+import { type TestGateway, testGateway } from './test-gateway.ts'
 import { NAR_INFO_PATH, narInfo, put, putNar, sha256 } from './uploading.ts'
 
 const DERIVATION = `${'0'.repeat(32)}-hello.drv`
@@ -129,32 +130,46 @@ test.each([
   expect((await rawHttp(gateway.port, path)).status).toBe(404)
 })
 
-test('debug info in a path that is taken in is found, and leads to its file', async () => {
-  const debug = (content: string): Tree => file(content)
+describe('debug info in a path', () => {
   const tree = directory({
     lib: directory({
       debug: directory({
         '.build-id': directory({
-          ab: directory({ [`${'0'.repeat(38)}.debug`]: debug('debug info'), x: file('none') }),
+          ab: directory({ [`${'0'.repeat(38)}.debug`]: file('debug info'), x: file('none') }),
           cd: directory({ [`${'1'.repeat(38)}.debug`]: directory({}) }),
-          xyz: directory({ [`${'2'.repeat(38)}.debug`]: debug('none') }),
+          xyz: directory({ [`${'2'.repeat(38)}.debug`]: file('none') }),
         }),
       }),
     }),
   })
-  await using gateway = await testGateway()
   const nar = narOf(tree)
-  const { file: uploaded } = await putNar(gateway, 'none', { nar })
-  const info = narInfo({ ...uploaded, narSha256: sha256(nar), narSize: nar.length })
-  expect((await put(gateway, NAR_INFO_PATH, info)).status).toBe(204)
   const buildId = `ab${'0'.repeat(38)}`
-  const { archive, member } = JSON.parse(
-    (await rawHttp(gateway.port, `/debuginfo/${buildId}`)).body.toString(),
-  )
-  expect(member).toBe(`lib/debug/.build-id/ab/${'0'.repeat(38)}.debug`)
-  const found = await fetch(new URL(archive, `${gateway.url}/debuginfo/${buildId}`))
-  expect(Buffer.from(await found.arrayBuffer()).equals(nar)).toBe(true)
-  for (const none of [`cd${'1'.repeat(38)}`, `2${'2'.repeat(39)}`]) {
-    expect((await rawHttp(gateway.port, `/debuginfo/${none}`)).status).toBe(404)
+
+  async function expectFound(gateway: TestGateway): Promise<void> {
+    const { body } = await rawHttp(gateway.port, `/debuginfo/${buildId}`)
+    const { archive, member } = JSON.parse(body.toString())
+    expect(member).toBe(`lib/debug/.build-id/ab/${'0'.repeat(38)}.debug`)
+    const found = await fetch(new URL(archive, `${gateway.url}/debuginfo/${buildId}`))
+    expect(Buffer.from(await found.arrayBuffer()).equals(nar)).toBe(true)
+    for (const none of [`cd${'1'.repeat(38)}`, `2${'2'.repeat(39)}`]) {
+      expect((await rawHttp(gateway.port, `/debuginfo/${none}`)).status).toBe(404)
+    }
   }
+
+  test('that is uploaded is found once that is done, and leads to its file', async () => {
+    await using gateway = await testGateway()
+    const { file: uploaded } = await putNar(gateway, 'none', { nar })
+    const info = narInfo({ ...uploaded, narSha256: sha256(nar), narSize: nar.length })
+    expect((await put(gateway, NAR_INFO_PATH, info)).status).toBe(204)
+    await expectFound(gateway)
+  })
+
+  test('that comes by another way is found, too', async () => {
+    await using gateway = await testGateway()
+    await gateway.hold('debug', tree)
+    const isThere = async () =>
+      (await rawHttp(gateway.port, `/debuginfo/${buildId}`)).status === 200
+    await until(isThere)
+    await expectFound(gateway)
+  })
 })

@@ -16,7 +16,7 @@ import type { PublicKey } from '../../src/nix/key.ts'
 import type { StorePath } from '../../src/nix/store-path.ts'
 import { NamedDocumentStore } from '../../src/pathinfo/named-document-store.ts'
 import type { PathInfo } from '../../src/pathinfo/path-info.ts'
-import type { PathInfoStore } from '../../src/pathinfo/path-info-store.ts'
+import type { LocalPathInfoStore } from '../../src/pathinfo/path-info-store.ts'
 import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
@@ -35,7 +35,7 @@ export interface TestGateway extends AsyncDisposable {
   readonly port: number
   readonly gateway: Gateway
   readonly castore: Castore
-  readonly pathInfos: PathInfoStore
+  readonly pathInfos: LocalPathInfoStore
   readonly records: ForgetfulRecordStore | SegmentRecordStore
   /** Takes a tree in as its owner does. */
   hold(name: string, tree: Tree): Promise<PathInfo>
