@@ -19,7 +19,7 @@ const BATCH_FILES = 1024
 const BATCH_SPAN_BYTES = 8 * 1024 * 1024
 
 /** How many stores of batches, and commits of large files, are under way at once. */
-const STORES_UNDER_WAY_MAX = 3
+export const STORES_UNDER_WAY_MAX = 3
 
 /** With this many Directories, they are put. */
 const BATCH_DIRECTORIES = 512

@@ -3,7 +3,7 @@ import { claimIdentity } from './root-fingerprint.ts'
 import type { TrustPolicy } from './trust-policy.ts'
 
 /** How many verdicts are remembered, so that serving a path does not verify it each time. */
-const VERDICTS_MAX = 65_536
+export const VERDICTS_MAX = 65_536
 
 /** Decides what leaves the machine: paths that bear a signature of a configured key. */
 export class SharePolicy {

@@ -12,16 +12,17 @@ import { directoryKey, pathKey } from './routing/routing-key.ts'
 /** How many keys are being announced at once. */
 export const ANNOUNCEMENTS_AT_ONCE = 4
 
-/**
- * How many announcements may go out at once after a quiet time, and how many a second from then
- * on: each is a lookup of its own, and whoever puts paths in without end shall not have the node
- * do nothing else.
- */
+/** How many announcements may go out in one burst after a quiet time. */
 export const ANNOUNCEMENTS_BURST = 1_024
+
+/**
+ * How many announcements go out in a second from then on. Each is a lookup of its own, and whoever
+ * puts paths in without end shall not have the node do nothing else.
+ */
 export const ANNOUNCEMENTS_PER_SECOND = 4
 
 /** How long one announcement may take. */
-const ANNOUNCEMENT_MS = 30_000
+export const ANNOUNCEMENT_MS = 30_000
 
 /** The wait before what could not be announced is tried again. */
 export const RETRY_MS = 10_000

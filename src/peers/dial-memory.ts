@@ -4,10 +4,10 @@ import type { Clock } from '../foundation/clock.ts'
 /** For how long an address where nobody answered is not dialled again, at first. */
 export const SILENT_MS = 2_000
 
-/** The longest such time; it doubles with each failure in a row. */
+/** The longest time for which such an address is not dialled; it doubles with each failure. */
 export const SILENT_MS_MAX = 60_000
 
-/** How many such addresses are remembered. */
+/** How many addresses where nobody answered are remembered. */
 export const ADDRESSES_MAX = 4_096
 
 interface Failure {

@@ -36,16 +36,16 @@ const MDNS_SERVICE = '_cairn._udp.local'
 const MDNS_INTERVAL_MS = 60_000
 
 /** How long a peer may take to be dialled. */
-const DIAL_MS = 5_000
+export const DIAL_MS = 5_000
 
 /** How many connections a node has at the most. */
-const CONNECTIONS_MAX = 500
+export const CONNECTIONS_MAX = 500
 
 /** How many connections one host may begin in a second; a fleet starts all at once. */
-const INBOUND_PER_SECOND_MAX = 100
+export const INBOUND_PER_SECOND_MAX = 100
 
 /** How many channels one connection may have in each direction. */
-const CHANNELS_MAX = 8
+export const CHANNELS_MAX = 8
 
 /** How often connections are pinged, which also measures their latency. */
 const PING_INTERVAL_MS = 30_000

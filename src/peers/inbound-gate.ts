@@ -3,7 +3,7 @@ import type { MultiaddrConnection } from '@libp2p/interface'
 /** How many connections of one host may be in the middle of their handshake. */
 export const PENDING_PER_HOST_MAX = 32
 
-/** How many of all hosts together. */
+/** How many connections of all hosts together may be in the middle of their handshake. */
 export const PENDING_MAX = 256
 
 /** How long a handshake may take that somebody else has begun. */

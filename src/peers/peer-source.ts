@@ -21,16 +21,18 @@ export const NEIGHBOURS_MS = 1_000
 /** How long the DHT is searched for a path that no neighbour has, dials included. */
 export const DHT_MS = 2_000
 
-/**
- * How many searches of the DHT may begin at once after a quiet time, and how many a second from
- * then on. Each is a conversation with several peers. Nix asks for thousands of paths that nobody
- * has: the neighbours are asked for all of them, far-away nodes for as many as do not make Nix wait.
- */
+/** How many searches of the DHT may begin in one burst after a quiet time. */
 export const SEARCHES_BURST = 256
+
+/**
+ * How many searches of the DHT begin in a second from then on. Each is a conversation with several
+ * peers. Nix asks for thousands of paths that nobody has: the neighbours are asked for all of them,
+ * far-away nodes for as many as do not make Nix wait.
+ */
 export const SEARCHES_PER_SECOND = 50
 
 /** How many peers found by the DHT are dialled for one path. */
-const DIALS_MAX = 8
+export const DIALS_MAX = 8
 
 /** What the source works with. */
 export interface PeerSourceComponents extends ContentFetchComponents {

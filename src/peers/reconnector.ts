@@ -10,13 +10,13 @@ const LOOK_MS = 1_000
 const RETRY_MS = 1_000
 
 /** The longest wait between two dials. */
-const RETRY_MS_MAX = 60_000
+export const RETRY_MS_MAX = 60_000
 
 /** After so many failures in a row a discovered peer is forgotten, until it is discovered again. */
-const FAILURES_MAX = 8
+export const FAILURES_MAX = 8
 
 /** How many discovered peers are kept in mind. */
-const DISCOVERED_MAX = 1_024
+export const DISCOVERED_MAX = 1_024
 
 /** Whom to dial: an address given by the user, or a peer whose addresses are known. */
 export type DialTarget = { readonly address: string } | { readonly peer: string }

@@ -17,7 +17,7 @@ import { SubstitutionError } from './substitution-error.ts'
 /** For how long an offer that was described is kept for the fetch that mostly follows. */
 export const OFFER_MS = 60_000
 
-/** How many such offers are kept. */
+/** How many offers that were described are kept. */
 export const OFFERS_MAX = 16_384
 
 /** What the substituter works with. */

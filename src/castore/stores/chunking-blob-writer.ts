@@ -7,7 +7,7 @@ import { Chunker } from '../chunking/fast-cdc.ts'
 import type { RecordStore } from '../record-store.ts'
 
 /** How many bytes of chunks may be on their way to the store while the next ones are cut. */
-const WRITING_BYTES_MAX = 4 * 1024 * 1024
+export const WRITING_BYTES_MAX = 4 * 1024 * 1024
 
 /** Cuts one blob into chunks, stores them as they come, and hashes the whole beside. */
 export class ChunkingBlobWriter implements BlobWriter {

@@ -10,7 +10,7 @@ import type { RecordStore } from '../record-store.ts'
 const BATCH_DIRECTORIES_MAX = 256
 
 /** How many Directories' sizes are remembered, so that parents can be checked without reading. */
-const KNOWN_SIZES_MAX = 16_384
+export const KNOWN_SIZES_MAX = 16_384
 
 /** Directories as records under their digests. */
 export class RecordDirectoryStore implements DirectoryStore {

@@ -23,10 +23,10 @@ import { isSound, scanSegment } from './segment-scan.ts'
 export const STORE_FORMAT = 1
 
 /** After this many bytes without a sync, one is begun in the background. */
-const UNSYNCED_BYTES_MAX = 64 * 1024 * 1024
+export const UNSYNCED_BYTES_MAX = 64 * 1024 * 1024
 
 /** After this many records without a sync, one is begun in the background. */
-const UNSYNCED_RECORDS_MAX = 16_384
+export const UNSYNCED_RECORDS_MAX = 16_384
 
 /**
  * Records in append-only segment files under a Level index. The log is the truth: the index learns

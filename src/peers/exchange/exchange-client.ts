@@ -10,7 +10,7 @@ import type { PeerLedger } from '../standing/peer-ledger.ts'
 import { type Ask, ExchangeSession, SMALL_ANSWER_BYTES } from './exchange-session.ts'
 
 /** How many bytes of large answers may be on their way from all peers together. */
-const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
+export const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 
 /**
  * Asks peers, over one long-lived channel each. Every fault is told to the ledger; a peer that lied

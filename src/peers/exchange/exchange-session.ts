@@ -22,10 +22,10 @@ export const IN_FLIGHT_BYTES_MAX = 8 * 1024 * 1024
 export const SMALL_ANSWER_BYTES = 64 * 1024
 
 /** How many requests may be open on one channel; a server ends one that goes far beyond. */
-const OPEN_MAX = 128
+export const OPEN_MAX = 128
 
 /** How many cancelled requests may still be answered before the channel is given up. */
-const CANCELLED_MAX = 256
+export const CANCELLED_MAX = 256
 
 /** What comes in answer to a want, apart from its end. */
 export type AnswerItem = Exclude<Answer, { type: 'done' } | { type: 'refused' }>

@@ -7,7 +7,7 @@ import { FrameSplitter, framePrefix } from './frame-splitter.ts'
  * How much may arrive while this side has paused the stream. A yamux window is up to 16 MiB, and a
  * read buffer below that would make libp2p reset the stream instead of slowing the sender.
  */
-const READ_BUFFER_BYTES_MAX = 32 * 1024 * 1024
+export const READ_BUFFER_BYTES_MAX = 32 * 1024 * 1024
 
 /** Frames over a libp2p stream. */
 export class StreamFrameChannel implements FrameChannel {

@@ -7,7 +7,7 @@ export type Standing = 'welcome' | 'idle' | 'banned'
 /** For how long a peer that stalled is left alone at first; doubles with each further time. */
 export const STALLED_IDLE_MS = 15_000
 
-/** The same for a peer that failed otherwise. */
+/** For how long a peer that failed otherwise is left alone at first; doubles as well. */
 export const FAILED_IDLE_MS = 2_000
 
 /** No peer is left alone for longer than this. */

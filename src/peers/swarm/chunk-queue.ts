@@ -11,7 +11,7 @@ export interface WantedChunk {
 export const SECOND_ASK_MS = 1_000
 
 /** How many peers are asked for one chunk at the same time. */
-const ASKED_MAX = 2
+export const ASKED_MAX = 2
 
 interface Asked {
   readonly chunk: WantedChunk
