@@ -1,7 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from '../foundation/log.ts'
 import { GatewayError, statusOf } from './gateway-error.ts'
-import { waitsToGoOn } from './request-body.ts'
 import { CHALLENGE } from './writer.ts'
 
 /** What the operating system says when there is no room left. */
@@ -32,8 +31,6 @@ export function answerError(
     reply.removeHeader(header)
   }
   reply.header('cache-control', 'no-store')
-  // Whether its body still comes is for the client to decide: the connection can not go on.
-  if (!request.raw.complete && waitsToGoOn(request)) reply.header('connection', 'close')
   return reply.code(status).type('text/plain; charset=utf-8').send(`${why}\n`)
 }
 

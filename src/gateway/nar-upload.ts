@@ -66,7 +66,10 @@ async function ingested(
   const { compression } = upload
   await using keeping = isEncoding(compression) ? undefined : castore.blobs.create()
   const isPlain = compression === 'none'
-  const received = new ReceivedFile(upload.source, keeping, call, { isPlain })
+  // What is kept beside the content counts, too.
+  const isCharged = charge !== undefined && keeping !== undefined
+  const source = isCharged ? counted(upload.source, charge) : upload.source
+  const received = new ReceivedFile(source, keeping, call, { isPlain })
   const init = charge === undefined ? {} : { allowanceBytes: limits.strangerAllowanceBytes }
   const content = decompressed(received.pieces(), compression, init)
   const charged = charge === undefined ? content : counted(content, charge)

@@ -32,7 +32,7 @@ export function requestBody(
 }
 
 /** Whether a client sends its body only once it is told to, by RFC 9110 §10.1.1. */
-export function waitsToGoOn({ headers, raw }: FastifyRequest): boolean {
+function waitsToGoOn({ headers, raw }: FastifyRequest): boolean {
   return raw.httpVersion !== '1.0' && /^100-continue$/i.test(headers.expect ?? '')
 }
 

@@ -98,6 +98,21 @@ describe('limits', () => {
   })
 })
 
+test('a body that says nothing of its length, and unpacks to nothing, ends as well', async () => {
+  await using gateway = await testGateway({ limits: { logBytesMax: 10_000 } })
+  const nothing = gzipSync(Buffer.of())
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < 1_000; i++) yield nothing
+  }
+  const response = await fetch(`${gateway.url}/log/${DERIVATION}`, {
+    method: 'PUT',
+    headers: { 'content-encoding': 'gzip' },
+    body: endless(),
+    duplex: 'half',
+  } as RequestInit)
+  expect(response.status).toBe(413)
+})
+
 test.each([
   ['/log/hello.drv', 'x', 'hash'],
   [`/log/${OUT_PATH}`, 'x', '.drv'],

@@ -6,7 +6,7 @@ import type { NarInfo } from '../../src/nix/nar-info.ts'
 import { KEYS, pathNamed } from '../fixtures/claims.ts'
 import { call, collect, noise } from '../fixtures/content.ts'
 import { manualClock } from '../foundation/manual-clock.ts'
-import { packed } from '../nar/packed.ts'
+import { BZIP2_MISSING, packed } from '../nar/packed.ts'
 import { directory, file, narOf, SMALL } from '../nar/trees.ts'
 import { rawHttp } from './raw-http.ts'
 import { narInfoUrl, TOKEN, testGateway } from './test-gateway.ts'
@@ -158,6 +158,17 @@ describe('the budget of strangers', () => {
     expect((await putNar(gateway, 'none', { headers, nar: other })).status).toBe(413)
     expect((await putNar(gateway, 'none', { nar: other })).status).toBe(204) // the owner's
     expect((await putInfo(gateway, signed(), headers)).status).toBe(204)
+    const third = narOf(directory({ third: file(noise(NAR.length, 'third')) }))
+    expect((await putNar(gateway, 'none', { headers, nar: third })).status).toBe(204)
+  })
+
+  test.skipIf(BZIP2_MISSING)('is spent by what is kept beside the content, too', async () => {
+    const limits = { unclaimedBytesMax: 200_000 }
+    await using gateway = await testGateway({ limits })
+    const nothing = await packed(Buffer.of(), 'bzip2')
+    const body = Buffer.concat(Array<Buffer>(20_000).fill(nothing)) // unpacks to nothing at all
+    const { status } = await put(gateway, '/nar/x.nar.bz2', body, { headers: ELSEWHERE })
+    expect(status).toBe(413)
   })
 
   test('counts what failed, forgets what is old, and what is held costs nothing', () => {
