@@ -44,7 +44,6 @@ export interface DecompressionInit {
 /** How a source is getting on, for whoever reads from what becomes of it. */
 interface Intake {
   bytes: number
-  ended: boolean
   failed: boolean
 }
 
@@ -62,7 +61,7 @@ export async function* decompressed(
 ): AsyncGenerator<Uint8Array> {
   const outputBytesMax = init.outputBytesMax ?? Number.POSITIVE_INFINITY
   const allowanceBytes = init.allowanceBytes ?? EXPANSION_ALLOWANCE_BYTES
-  const intake: Intake = { bytes: 0, ended: false, failed: false }
+  const intake: Intake = { bytes: 0, failed: false }
   let bytes = 0
   try {
     for await (const piece of contentOf(counted(source, intake), compression, intake)) {
@@ -88,7 +87,6 @@ async function* counted(
       intake.bytes += piece.length
       yield piece
     }
-    intake.ended = true
   } catch (error) {
     intake.failed = true
     throw error
@@ -139,7 +137,7 @@ async function* wholly(
   if (intake.bytes === 0) {
     throw unreadable('compression-truncated', compression, 'it is empty')
   }
-  if (!intake.ended || decoder.bytesWritten !== intake.bytes) {
+  if (decoder.bytesWritten !== intake.bytes) {
     decoder.destroy()
     throw unreadable('compression-corrupt', compression, 'something follows its end')
   }
