@@ -68,3 +68,6 @@ export const REMOTE_CHUNK_BYTES_MAX = 4 * 1024 * 1024
 /** The waits before a lost connection is tried again: the first, and the longest. */
 export const RECONNECT_MS = 200
 export const RECONNECT_MS_MAX = 5_000
+
+/** How much a client may have on its way to the server, in bytes, over all of its calls. */
+export const RECEIVE_WINDOW_BYTES = 1024 * 1024

@@ -16,6 +16,7 @@ import { loadDescriptors } from './descriptors.ts'
 import { directoryService } from './directory-service.ts'
 import { type NodeServiceComponents, nodeService } from './node-service.ts'
 import { type PathInfoServiceComponents, pathInfoService } from './path-info-service.ts'
+import { ReceiveWindow } from './receive-window.ts'
 import { DRAIN_MS } from './rpc-limits.ts'
 import { SERVER_OPTIONS } from './rpc-options.ts'
 import {
@@ -47,6 +48,7 @@ export class RpcServer implements Service {
   readonly #init: RpcInit
   readonly #connections: Connections
   readonly #watch: CallWatch
+  readonly #window: ReceiveWindow
   readonly #server: Server
   readonly #injector: ReturnType<Server['createConnectionInjector']>
   readonly #health = new HealthImplementation()
@@ -58,6 +60,7 @@ export class RpcServer implements Service {
     this.#init = init
     this.#connections = new Connections(components, init)
     this.#watch = new CallWatch({ connections: this.#connections })
+    this.#window = new ReceiveWindow({ connections: this.#connections })
     this.#server = new Server({ ...SERVER_OPTIONS, interceptors: [this.#watch.interceptor] })
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
     this.#addServices()
@@ -90,6 +93,7 @@ export class RpcServer implements Service {
         log.debug('not bound', { host: '::1', error })
       })
     }
+    this.#window.start()
     for (const service of this.#services) this.#health.setStatus(service, 'SERVING')
     log.info('rpc listens', { address: this.address })
   }
@@ -107,6 +111,7 @@ export class RpcServer implements Service {
     try {
       await promise
     } finally {
+      this.#window.stop()
       limit.clear()
     }
   }

@@ -13,6 +13,7 @@ import {
   CONNECTION_LINGER_MS,
   HEADER_BYTES_MAX,
   PREFACE_MS,
+  RECEIVE_WINDOW_BYTES,
   STREAM_IDLE_MS,
 } from '../../src/rpc/rpc-limits.ts'
 import { encoded } from '../../src/rpc/wire-codec.ts'
@@ -210,6 +211,21 @@ test('what is open but goes nowhere does not keep a connection', async () => {
   blobs.open()
   sending.stream.end()
   expect(await sending.ended).toBeNull()
+})
+
+test('clients may have more on their way than HTTP/2 begins with', async () => {
+  await using node = await testNode()
+  const connected = await session(node.address)
+  const widened = new Promise<number | undefined>((resolve) => {
+    connected.on('remoteSettings', ({ initialWindowSize }) => {
+      if (initialWindowSize !== 65_535) resolve(initialWindowSize)
+    })
+  })
+  begin(connected, '/tvix.castore.v1.BlobService/Put')
+  expect(await widened).toBe(RECEIVE_WINDOW_BYTES)
+  await ping(connected)
+  expect(connected.state.remoteWindowSize).toBe(RECEIVE_WINDOW_BYTES)
+  connected.destroy()
 })
 
 test('there are only so many connections, and strangers take none from the owner', async () => {

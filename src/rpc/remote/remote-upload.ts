@@ -84,6 +84,7 @@ export class RemoteUpload<Q, A> implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
     promise.catch(() => undefined) // thrown where it is awaited
     const done = (error: ServiceError | null, answer?: Buffer): void => {
+      begun.ended[Symbol.dispose]()
       if (error === null && answer !== undefined) {
         resolve(answer)
         return
