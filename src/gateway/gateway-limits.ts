@@ -32,7 +32,7 @@ export const UNCLAIMED_BYTES_MAX = 4 * 1024 * 1024 * 1024
 export const UNCLAIMED_MS = 24 * 60 * 60 * 1000
 
 /** How much of a stranger's compressed stream is taken whatever it expands to. */
-export const STRANGER_ALLOWANCE_BYTES = 64 * 1024 * 1024
+export const STRANGER_ALLOWANCE_BYTES_MAX = 64 * 1024 * 1024
 
 /** Length of the longest build log that is taken, in bytes, when it is unpacked. */
 export const LOG_BYTES_MAX = 256 * 1024 * 1024
@@ -67,7 +67,7 @@ export interface GatewayLimits {
   readonly unclaimedBytesMax: number
   /** Milliseconds, {@link UNCLAIMED_MS}. */
   readonly unclaimedMs: number
-  /** Bytes, {@link STRANGER_ALLOWANCE_BYTES}. */
+  /** Bytes, {@link STRANGER_ALLOWANCE_BYTES_MAX}. */
   readonly strangerAllowanceBytes: number
   /** Bytes, {@link LOG_BYTES_MAX}. */
   readonly logBytesMax: number
@@ -90,7 +90,7 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   requestsMax: REQUESTS_MAX,
   unclaimedBytesMax: UNCLAIMED_BYTES_MAX,
   unclaimedMs: UNCLAIMED_MS,
-  strangerAllowanceBytes: STRANGER_ALLOWANCE_BYTES,
+  strangerAllowanceBytes: STRANGER_ALLOWANCE_BYTES_MAX,
   logBytesMax: LOG_BYTES_MAX,
   listingBytesMax: LISTING_BYTES_MAX,
   smallDocumentBytesMax: SMALL_DOCUMENT_BYTES_MAX,

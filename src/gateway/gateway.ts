@@ -26,7 +26,7 @@ export const PRIORITY = 30
 export const DRAIN_MS = 5_000
 
 /** Characters of the longest path in a URL: a symlink root has the longest. */
-const URL_LENGTH_MAX = 8_192
+export const URL_LENGTH_MAX = 8_192
 
 /** Where the gateway listens, and what it allows. */
 export interface GatewayInit {

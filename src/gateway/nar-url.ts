@@ -6,7 +6,7 @@ import { badRequest } from './gateway-error.ts'
 import { narFileName } from './nar-file-name.ts'
 
 /** Characters of the longest root in a URL: a symlink's target with all that is around it. */
-const ROOT_LENGTH_MAX = 6000
+export const ROOT_LENGTH_MAX = 6000
 
 /** Where a narinfo says that its NAR is. */
 export type NarLocation =

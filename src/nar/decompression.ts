@@ -17,7 +17,7 @@ export const EXPANSION_RATIO_MAX = 1_000
  * How many bytes a stream may become whatever its length, by default: disk images of zeros shrink
  * ten thousandfold, and have some GiB.
  */
-export const EXPANSION_ALLOWANCE_BYTES = 64 * 1024 * 1024 * 1024
+export const EXPANSION_ALLOWANCE_BYTES_MAX = 64 * 1024 * 1024 * 1024
 
 /**
  * How much of an xz stream is decoded in one go, in bytes: its decoder waits for nobody within
@@ -36,7 +36,7 @@ export interface DecompressionInit {
   readonly outputBytesMax?: number
   /**
    * How many bytes of content are not held against {@link EXPANSION_RATIO_MAX};
-   * {@link EXPANSION_ALLOWANCE_BYTES} by default.
+   * {@link EXPANSION_ALLOWANCE_BYTES_MAX} by default.
    */
   readonly allowanceBytes?: number
 }
@@ -60,7 +60,7 @@ export async function* decompressed(
   init: DecompressionInit = {},
 ): AsyncGenerator<Uint8Array> {
   const outputBytesMax = init.outputBytesMax ?? Number.POSITIVE_INFINITY
-  const allowanceBytes = init.allowanceBytes ?? EXPANSION_ALLOWANCE_BYTES
+  const allowanceBytes = init.allowanceBytes ?? EXPANSION_ALLOWANCE_BYTES_MAX
   const intake: Intake = { bytes: 0, failed: false }
   let bytes = 0
   try {
