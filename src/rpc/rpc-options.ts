@@ -1,4 +1,6 @@
 import {
+  ANSWER_BYTES_MAX,
+  CLIENT_WINDOW_BYTES,
   CONNECTION_IDLE_MS,
   KEEPALIVE_ANSWER_MS,
   KEEPALIVE_MS,
@@ -7,9 +9,6 @@ import {
   RECONNECT_MS_MAX,
   STREAMS_PER_CONNECTION_MAX,
 } from './rpc-limits.ts'
-
-/** How much may be on its way to a client, in bytes; HTTP/2's own 64 KiB make it wait. */
-export const WINDOW_BYTES = 4 * 1024 * 1024
 
 /** How gRPC is tuned at both ends. A connection whose other end is gone is found out by pings. */
 const COMMON_OPTIONS = {
@@ -25,14 +24,11 @@ export const SERVER_OPTIONS = {
   'grpc.max_connection_idle_ms': CONNECTION_IDLE_MS,
 }
 
-/** The longest answer that a client takes, in bytes: very wide Directories are long. */
-export const ANSWER_BYTES_MAX = 64 * 1024 * 1024
-
 /** How clients are tuned. */
 export const CLIENT_OPTIONS = {
   ...COMMON_OPTIONS,
   'grpc.max_receive_message_length': ANSWER_BYTES_MAX,
-  'grpc-node.flow_control_window': WINDOW_BYTES,
+  'grpc-node.flow_control_window': CLIENT_WINDOW_BYTES,
   'grpc.initial_reconnect_backoff_ms': RECONNECT_MS,
   'grpc.max_reconnect_backoff_ms': RECONNECT_MS_MAX,
   // It would keep a copy of what is sent, to send it again.

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
 import type { Castore } from '../../src/castore/castore.ts'
@@ -328,6 +329,22 @@ describe('strangers', () => {
     await using it = await raw({ unix: true })
     expect((await it.call('NodeService', 'Status', new Uint8Array(0))).code).toBe(status.OK)
   })
+})
+
+const outside = Object.values(networkInterfaces())
+  .flat()
+  .find((it) => it?.family === 'IPv4' && !it.internal)?.address
+
+test.skipIf(outside === undefined)('who does not come by loopback is a stranger', async () => {
+  await using it = await raw({ address: { kind: 'tcp', host: '0.0.0.0', port: 0 } })
+  const port = it.node.address.split(':').at(-1)
+  const codes = await Promise.all(
+    ['127.0.0.1', outside].map(async (host) => {
+      using client = new RawClient({}, { address: `${host}:${port}` })
+      return status[(await client.call('DirectoryService', 'Put', A.encoded)).code]
+    }),
+  )
+  expect(codes).toEqual(['OK', 'PERMISSION_DENIED'])
 })
 
 test('a full disk is told as such', async () => {

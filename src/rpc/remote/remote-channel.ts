@@ -3,7 +3,7 @@ import type { Call } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import { MessagePull } from '../message-pull.ts'
-import { REMOTE_ANSWER_MS } from '../rpc-limits.ts'
+import { REMOTE_ANSWER_MS, REMOTE_WORK_MS } from '../rpc-limits.ts'
 import { CLIENT_OPTIONS } from '../rpc-options.ts'
 import { StallWatch } from '../stall-watch.ts'
 import { encoded, type WireCodec } from '../wire-codec.ts'
@@ -21,12 +21,16 @@ export interface RemoteInit {
   readonly token?: string
   /** How long it may give no sign of life; {@link REMOTE_ANSWER_MS} by default. */
   readonly answerMs?: number
+  /** The same for what takes work before it can be answered; {@link REMOTE_WORK_MS} by default. */
+  readonly workMs?: number
 }
 
 /** A method of a remote service, and what goes there and comes back. */
 export interface RemoteMethod<Q, A> {
   readonly service: keyof typeof SERVICE_METHODS
   readonly method: string
+  /** Whether much work may come before the answer. */
+  readonly slow?: boolean
   readonly request: Pick<WireCodec<Q>, 'encode'>
   readonly response: Pick<WireCodec<A>, 'decode'>
 }
@@ -37,6 +41,7 @@ export class RemoteChannel implements Disposable {
   readonly #clock: Clock
   readonly #family: Family
   readonly #answerMs: number
+  readonly #workMs: number
   readonly #client: Client
   readonly #metadata = new Metadata()
 
@@ -45,6 +50,7 @@ export class RemoteChannel implements Disposable {
     this.address = init.address
     this.#family = init.family ?? 'tvix'
     this.#answerMs = init.answerMs ?? REMOTE_ANSWER_MS
+    this.#workMs = init.workMs ?? REMOTE_WORK_MS
     this.#client = new Client(init.address, credentials.createInsecure(), CLIENT_OPTIONS)
     if (init.token !== undefined) this.#metadata.set('authorization', `Bearer ${init.token}`)
   }
@@ -52,7 +58,7 @@ export class RemoteChannel implements Disposable {
   /** One message for one; undefined where the other side says NOT_FOUND. @throws RemoteError */
   async unary<Q, A>(to: RemoteMethod<Q, A>, request: Q, call: Call): Promise<A | undefined> {
     call.signal.throwIfAborted()
-    const { abort, watch, ended } = this.#begin(call)
+    const { abort, watch, ended } = this.#begin(call, to.slow)
     using _ended = ended
     const { path, requestSerialize, responseDeserialize } = this.#method(to)
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>()
@@ -126,15 +132,19 @@ export class RemoteChannel implements Disposable {
   }
 
   /** What ends a call: the caller's wish, or silence of the other side. */
-  #begin(call: Call): { abort: AbortController; watch: StallWatch; ended: Disposable } {
+  #begin(
+    call: Call,
+    slow = false,
+  ): { abort: AbortController; watch: StallWatch; ended: Disposable } {
     const abort = new AbortController()
     const { address } = this
+    const ms = slow ? this.#workMs : this.#answerMs
     const onStall = (cause: Error): void => {
-      const what = `${address} gave no sign of life for ${this.#answerMs} ms`
+      const what = `${address} gave no sign of life for ${ms} ms`
       abort.abort(new RemoteError({ code: 'timeout', address }, what, { cause }))
     }
     const what = `waiting for ${address}`
-    const watch = new StallWatch({ clock: this.#clock }, { ms: this.#answerMs, what, onStall })
+    const watch = new StallWatch({ clock: this.#clock }, { ms, what, onStall })
     const onAbort = (): void => abort.abort(call.signal.reason)
     call.signal.addEventListener('abort', onAbort, { once: true })
     const end = (): void => {

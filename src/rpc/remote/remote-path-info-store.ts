@@ -17,6 +17,7 @@ import { badAnswer } from './remote-error.ts'
 const GET: RemoteMethod<GetPathInfoRequest, WirePathInfo> = {
   service: 'PathInfoService',
   method: 'Get',
+  slow: true,
   request: GetPathInfoRequest,
   response: WirePathInfo,
 }
@@ -24,6 +25,7 @@ const GET: RemoteMethod<GetPathInfoRequest, WirePathInfo> = {
 const PUT: RemoteMethod<WirePathInfo, WirePathInfo> = {
   service: 'PathInfoService',
   method: 'Put',
+  slow: true,
   request: WirePathInfo,
   response: WirePathInfo,
 }

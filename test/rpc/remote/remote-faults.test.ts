@@ -11,7 +11,11 @@ import { remoteCastore } from '../../../src/rpc/remote/remote-castore.ts'
 import { RemoteChannel } from '../../../src/rpc/remote/remote-channel.ts'
 import { RemoteError } from '../../../src/rpc/remote/remote-error.ts'
 import { RemotePathInfoStore } from '../../../src/rpc/remote/remote-path-info-store.ts'
-import { REMOTE_ANSWER_MS, REMOTE_CHUNK_BYTES_MAX } from '../../../src/rpc/rpc-limits.ts'
+import {
+  REMOTE_ANSWER_MS,
+  REMOTE_CHUNK_BYTES_MAX,
+  REMOTE_WORK_MS,
+} from '../../../src/rpc/rpc-limits.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { ownClaim, pathInfoOf, pathNamed } from '../../fixtures/claims.ts'
 import { allBytes, call, collect, noise } from '../../fixtures/content.ts'
@@ -193,11 +197,17 @@ test('silence ends a call, and a slow consumer does not', async () => {
     blobs.putSmall([noise(10)], call),
   ]
   const faults = calls.map(faultOf)
-  await until(() => clock.sleepers === calls.length)
+  const slow = new RemotePathInfoStore({ channel }).get(pathNamed('x').hash, call)
+  const slowFault = faultOf(slow)
+  await until(() => clock.sleepers === calls.length + 1)
   await clock.pass(REMOTE_ANSWER_MS - 1)
   for (const it of calls) expect(await outcomeOf(it)).toBe('pending')
   await clock.pass(1)
   expect(await Promise.all(faults)).toEqual(['timeout', 'timeout', 'timeout'])
+  await clock.pass(REMOTE_WORK_MS - REMOTE_ANSWER_MS - 1)
+  expect(await outcomeOf(slow)).toBe('pending') // much work may come before that answer
+  await clock.pass(1)
+  expect(await slowFault).toBe('timeout')
   server.close()
   await using made = await remote({}, clock)
   const [digest] = await made.node.castore.blobs.putSmall([noise(100_000)], call)
