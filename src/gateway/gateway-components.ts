@@ -2,6 +2,7 @@ import type { Castore } from '../castore/castore.ts'
 import type { AccessTokens } from '../foundation/access-token.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
+import type { Semaphore } from '../foundation/semaphore.ts'
 import type { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
 import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
@@ -33,4 +34,6 @@ export interface RouteComponents extends GatewayComponents {
   readonly roots: WholeRoots
   readonly budget: StrangerBudget
   readonly debugInfo: DebugInfoIndex
+  /** Room for NARs that are being sent. */
+  readonly sending: Semaphore
 }

@@ -25,6 +25,12 @@ export const CONNECTIONS_MAX = 4_096
 /** How many requests are being answered at once; more are told to come back. */
 export const REQUESTS_MAX = 2_048
 
+/**
+ * How many NARs are being sent at once; the others wait with their first byte. Each takes up to
+ * 8 MiB of memory while its reader is slow.
+ */
+export const NARS_AT_ONCE_MAX = 64
+
 /** How many bytes of NARs strangers may have here that no signed narinfo has claimed. */
 export const UNCLAIMED_BYTES_MAX = 4 * 1024 * 1024 * 1024
 
@@ -63,6 +69,8 @@ export interface GatewayLimits {
   readonly connectionsMax: number
   /** {@link REQUESTS_MAX}. */
   readonly requestsMax: number
+  /** {@link NARS_AT_ONCE_MAX}. */
+  readonly narsAtOnceMax: number
   /** Bytes, {@link UNCLAIMED_BYTES_MAX}. */
   readonly unclaimedBytesMax: number
   /** Milliseconds, {@link UNCLAIMED_MS}. */
@@ -88,6 +96,7 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   lingerBytesMax: LINGER_BYTES_MAX,
   connectionsMax: CONNECTIONS_MAX,
   requestsMax: REQUESTS_MAX,
+  narsAtOnceMax: NARS_AT_ONCE_MAX,
   unclaimedBytesMax: UNCLAIMED_BYTES_MAX,
   unclaimedMs: UNCLAIMED_MS,
   strangerAllowanceBytes: STRANGER_ALLOWANCE_BYTES_MAX,

@@ -4,6 +4,7 @@ import { type Clock, deadline } from '../foundation/clock.ts'
 import { type ListenAddress, renderListenAddress } from '../foundation/listen-address.ts'
 import { listenAt } from '../foundation/listening.ts'
 import type { Log } from '../foundation/log.ts'
+import { Semaphore } from '../foundation/semaphore.ts'
 import type { Service } from '../foundation/service.ts'
 import { CACHE_INFO_NAME, renderCacheInfo } from '../nix/cache-info.ts'
 import { STORE_DIRECTORY } from '../nix/store-path.ts'
@@ -128,7 +129,7 @@ function makeApp(components: GatewayComponents, limits: GatewayLimits): FastifyI
 
 function addRoutes(
   app: FastifyInstance,
-  components: Omit<RouteComponents, 'roots' | 'budget'>,
+  components: Omit<RouteComponents, 'roots' | 'budget' | 'sending'>,
 ): void {
   app.get(`/${CACHE_INFO_NAME}`, (_request, reply) => {
     reply.type('text/x-nix-cache-info')
@@ -142,7 +143,8 @@ function addRoutes(
   })
   const roots = new WholeRoots(components)
   const budget = new StrangerBudget(components, components.limits)
-  const serving = { ...components, roots, budget }
+  const sending = new Semaphore(components.limits.narsAtOnceMax)
+  const serving = { ...components, roots, budget, sending }
   narInfoRoutes(app, serving)
   narRoutes(app, serving)
   listingRoutes(app, serving)

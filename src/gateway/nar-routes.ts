@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Call } from '../foundation/call.ts'
+import type { Semaphore } from '../foundation/semaphore.ts'
 import { compressed, isEncoding } from '../nar/compressed.ts'
 import { renderNar } from '../nar/render-nar.ts'
 import { blobRange } from './blob-range.ts'
@@ -59,7 +60,7 @@ function addNarRoute(
 
 async function entityOf(
   { node, narSize, compression, kept, isImmutable }: FoundNar,
-  { castore }: Pick<RouteComponents, 'castore'>,
+  { castore, sending }: Pick<RouteComponents, 'castore' | 'sending'>,
   call: Call,
 ): Promise<Entity> {
   const cacheControl = isImmutable ? IMMUTABLE : REVALIDATED
@@ -67,11 +68,12 @@ async function entityOf(
   if (kept !== undefined) {
     const blob = await castore.blobs.open(kept.digest, call)
     if (blob === undefined) throw absent('no such NAR here')
-    const read: Entity['read'] = (range) => blobRange(blob, range, call)
+    const read: Entity['read'] = (range) => inTurn(blobRange(blob, range, call), sending, call)
     return { ...shared, key: kept.digest.hex, size: kept.size, isCompressible: false, read }
   }
   const key = rootKey(node)
-  const nar: Entity['read'] = (range) => renderNar(node, castore, call, range)
+  const nar: Entity['read'] = (range) =>
+    inTurn(renderNar(node, castore, call, range), sending, call)
   if (compression === 'none') {
     return { ...shared, key, size: narSize, isCompressible: true, read: nar }
   }
@@ -80,6 +82,16 @@ async function entityOf(
     compressed(Readable.from(nar(undefined), { objectMode: false }), compression)
   const isCompressible = false
   return { ...shared, key: `${key}-${compression}`, size: undefined, isCompressible, read }
+}
+
+/** Begins to read only when there is room for one more to be sent. */
+async function* inTurn(
+  source: AsyncIterable<Uint8Array>,
+  sending: Semaphore,
+  call: Call,
+): AsyncGenerator<Uint8Array> {
+  using _room = await sending.acquire(1, call)
+  yield* source
 }
 
 function fileOf(request: FastifyRequest): string {

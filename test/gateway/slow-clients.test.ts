@@ -182,6 +182,26 @@ test('more requests than are allowed at once are told to come back', async () =>
   expect(await isWell(gateway)).toBe(true)
 })
 
+test('more NARs than are sent at once wait for those before them, and nothing else does', async () => {
+  await using gateway = await testGateway({ limits: { narsAtOnceMax: 1 } })
+  const { storePath } = await gateway.hold('large', directory({ f: file(noise(32 * 1024 * 1024)) }))
+  const info = await rawHttp(gateway.port, `/${storePath.hashText}.narinfo`)
+  const [, url] = /^URL: (.*)$/m.exec(info.body.toString())!
+  const ask = `GET /${url} HTTP/1.1\r\nHost: x\r\n\r\n`
+  using first = await rawSocket(gateway.port)
+  first.write(ask)
+  await first.until(/nix-archive-1/)
+  first.socket.pause()
+  using second = await rawSocket(gateway.port)
+  second.write(ask)
+  const head = await rawHttp(gateway.port, `/${url}`, { method: 'HEAD' })
+  expect(head.status).toBe(200)
+  expect(await isWell(gateway)).toBe(true)
+  expect(second.received()).not.toContain('nix-archive-1')
+  first[Symbol.dispose]()
+  await second.until(/nix-archive-1/)
+})
+
 test('the rest of a refused body is let pass only so far', async () => {
   const limits = { lingerBytesMax: 100_000 }
   await using gateway = await testGateway({ limits, clock: manualClock() })
