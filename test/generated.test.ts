@@ -25,7 +25,7 @@ test('src/generated is what `npm run generate` makes of protos/', async () => {
   expect(template).toContain('out: ../src/generated')
   const moved = template.replace('out: ../src/generated', `out: ${target}`)
   const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
-  expect(scripts.generate).toBe('cd protos && buf generate')
+  expect(scripts.generate).toMatch(/^cd protos && buf generate &&/)
   const bin = join(ROOT, 'node_modules/.bin')
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` }
   // Buf takes a template's text as well as the name of its file.
@@ -36,6 +36,7 @@ test('src/generated is what `npm run generate` makes of protos/', async () => {
     await filesBelow(join(ROOT, 'src/generated')),
   ]
   expect(made.size).toBeGreaterThan(3)
+  committed.delete('/limits.ts') // made of src/, not of protos/
   expect([...made.keys()]).toEqual([...committed.keys()])
   for (const [file, text] of made) expect(text, file).toBe(committed.get(file))
 })

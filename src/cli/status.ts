@@ -1,17 +1,41 @@
 import { Command } from 'commander'
-import type { NodeStatus } from '../daemon/client.ts'
+import type { NodeLimit, NodeStatus } from '../daemon/client.ts'
 import { answer, type NodeOptions, withNode, withNodeOptions } from './node-options.ts'
 import { formatBytes, formatCount, formatDuration } from './units.ts'
 
 /** `cairn status`: how the node is doing. */
 export function statusCommand(): Command {
-  const command = new Command('status').description('Say how the node is doing.')
+  const command = new Command('status')
+    .description('Say how the node is doing.')
+    .option('--limits', 'say instead what bounds each request, queue, wait and memory')
   return withNodeOptions(command)
-    .addHelpText('after', '\nExamples:\n  $ cairn status\n  $ cairn status --json | jq .storePaths')
-    .action(async (options: NodeOptions) => {
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ cairn status
+  $ cairn status --json | jq .storePaths
+  $ cairn status --limits | grep gateway`,
+    )
+    .action(async (options: NodeOptions & { limits?: boolean }) => {
+      if (options.limits === true) {
+        const limits = await withNode(options, (node, call) => node.limits(call))
+        return answer(options, limits, limits.map(limitLine).join('\n'))
+      }
       const status = await withNode(options, (node, call) => node.status(call))
-      answer(options, status, textOf(status))
+      answer(options, { ...status, signingKey: status.signingKey ?? null }, textOf(status))
     })
+}
+
+function limitLine({ part, name, value, what }: NodeLimit): string {
+  return `${part.padEnd(14)}${shownLimit(name, value).padStart(10)}  ${what} (${name})`
+}
+
+/** The value of a limit in the unit that its name ends with. */
+function shownLimit(name: string, value: number): string {
+  if (/_BYTES(_MAX)?$/.test(name)) return formatBytes(value)
+  if (/_MS(_MAX)?$/.test(name)) return value < 1000 ? `${value} ms` : formatDuration(value)
+  return formatCount(value)
 }
 
 function textOf(status: NodeStatus): string {

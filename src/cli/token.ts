@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { generateToken, TokenHash } from '../foundation/access-token.ts'
 import { answer } from './node-options.ts'
 
@@ -12,7 +12,7 @@ export function tokenCommand(): Command {
 function generateCommand(): Command {
   return new Command('generate')
     .description('Make a token; print it, and what the node keeps of it.')
-    .argument('<NAME>', 'whose token it is, such as ci')
+    .argument('<NAME>', 'whose token it is, such as ci', checkedName)
     .option('--json', 'answer in JSON, for machines')
     .addHelpText(
       'after',
@@ -26,11 +26,13 @@ Examples:
     )
     .action((name: string, options: { json?: boolean }) => {
       const token = generateToken()
-      const hash = TokenHash.parse(TokenHash.of(name, token).toString())
-      if (hash === undefined) {
-        throw new Error(`${name} is no name of a token: letters, digits, and _ . @ - only`)
-      }
+      const hash = TokenHash.of(name, token)
       const text = `token:          ${token}\nfor cairn.toml: tokens = ["${hash}"]`
       answer(options, { token, hash: hash.toString() }, text)
     })
+}
+
+function checkedName(name: string): string {
+  if (/^[\w.@-]{1,64}$/.test(name)) return name
+  throw new InvalidArgumentError('it is written with up to 64 letters, digits, and _ . @ -')
 }

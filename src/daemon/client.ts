@@ -16,7 +16,7 @@ import { type Imported, NodeClient } from '../rpc/node-client.ts'
 
 export { NixError } from '../nix/nix-error.ts'
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
-export type { FetchReport, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
+export type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
 
 /** How much of a NAR is read ahead of the connection that it is sent by, in bytes. */
 const UPLOAD_BYTES = 1024 * 1024

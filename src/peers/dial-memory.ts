@@ -4,7 +4,7 @@ import type { Clock } from '../foundation/clock.ts'
 /** For how long an address where nobody answered is not dialled again, at first. */
 export const SILENT_MS = 2_000
 
-/** The longest time for which such an address is not dialled; it doubles with each failure. */
+/** The longest time for which an address is not dialled; it doubles with each failure. */
 export const SILENT_MS_MAX = 60_000
 
 /** How many addresses where nobody answered are remembered. */

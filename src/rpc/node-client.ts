@@ -6,6 +6,7 @@ import {
   type FetchEvent,
   type ImportRequest,
   type ImportResponse,
+  type LimitsResponse,
   NodeServiceClient,
   type PeersResponse,
   type StatusResponse,
@@ -13,7 +14,7 @@ import {
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { fromWireSigned } from '../pathinfo/path-info-codec.ts'
 import { fromWireEvent, fromWirePeer, fromWireStatus } from './node-messages.ts'
-import type { FetchReport, NodeStatus, PeerStatus } from './node-view.ts'
+import type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from './node-view.ts'
 import { CLIENT_OPTIONS } from './rpc-options.ts'
 
 /** What an import came to. */
@@ -68,6 +69,16 @@ export class NodeClient implements Disposable {
       call,
     )
     return peers.map(fromWirePeer)
+  }
+
+  /** What bounds each request, queue, wait and memory of the node. */
+  async limits(call: Call): Promise<NodeLimit[]> {
+    const { limits } = await this.#unary(
+      (request: object, done: Done<LimitsResponse>) => this.#client.limits(request, done),
+      {},
+      call,
+    )
+    return limits
   }
 
   /** What the node holds under a store path; undefined where it does not. */

@@ -3,6 +3,7 @@ import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import * as wire from '../generated/cairn/node/v1/node.ts'
+import { LIMITS } from '../generated/limits.ts'
 import { fixedStorePath } from '../nix/fixed-store-path.ts'
 import { renderNixHash } from '../nix/nix-hash.ts'
 import { parseSignature } from '../nix/signature.ts'
@@ -76,6 +77,11 @@ export function nodeService(
       wire.DescribeRequest,
       wire.DescribeResponse,
       owned((request, call) => describe(components, request, call)),
+    ),
+    Limits: handlers.unary(
+      wire.LimitsRequest,
+      wire.LimitsResponse,
+      owned(async () => ({ limits: [...LIMITS] })),
     ),
     AddSignatures: handlers.unary(
       wire.AddSignaturesRequest,

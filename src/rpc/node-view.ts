@@ -25,6 +25,16 @@ export interface NodeStatus {
   readonly signingKey: string | undefined
 }
 
+/** One of the node's limits. */
+export interface NodeLimit {
+  /** The part of the node that keeps to it. */
+  readonly part: string
+  /** Its name in the source; the unit stands at its end. */
+  readonly name: string
+  readonly value: number
+  readonly what: string
+}
+
 /** A peer as the node sees it. */
 export interface PeerStatus {
   readonly id: string

@@ -21,6 +21,7 @@ export const NODE_METHODS = {
   Peers: 'unary',
   Keys: 'unary',
   Describe: 'unary',
+  Limits: 'unary',
   AddSignatures: 'unary',
 } as const satisfies Record<string, MethodKind>
 

@@ -2,6 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { OPTIONS } from '../../src/daemon/config.ts'
+import { TokenHash } from '../../src/foundation/access-token.ts'
+import { LIMITS } from '../../src/generated/limits.ts'
 import { pathNamed } from '../fixtures/claims.ts'
 import { type DaemonProcess, freePorts, startDaemon } from '../fixtures/daemon-process.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
@@ -128,6 +130,8 @@ test.each([
   [['import', '--name', 'a b', '/'], 'the name of a store path is written with'],
   [['key', 'generate', 'no:name'], 'name'],
   [['fetch', '/nix/store/nonsense'], 'store path'],
+  [['token'], 'Usage: cairn token'],
+  [['token', 'generate', 'a b'], 'letters, digits'],
   [['fetch', 'nonsense'], 'a store path begins with /nix/store/'],
 ])('cairn %j is used wrongly', async (args, words) => {
   const { code, stdout, stderr } = await cairn(...args)
@@ -144,6 +148,27 @@ test('what fails is told in one line, without a stack', async () => {
     expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: '' })
     expect(stderr).toMatch(/^cairn: .+\n$/)
   }
+})
+
+test('all limits are shown, each with its value in a unit and with words', async () => {
+  const { code, stdout } = await cairn('status', '--limits')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(
+    /^peers +64 MiB {2}How many bytes of chunks are read.+\(SERVING_BYTES_MAX\)$/m,
+  )
+  expect(stdout).toMatch(/^gateway +10 s {2}How long a client may take.+\(HEADERS_MS\)$/m)
+  const json = JSON.parse((await cairn('status', '--limits', '--json')).stdout)
+  expect(json).toEqual(LIMITS)
+})
+
+test('a token is made, and the node’s half of it fits the configuration', async () => {
+  const { code, stdout } = await cairn('token', 'generate', 'ci', '--json')
+  expect(code).toBe(0)
+  const { token, hash } = JSON.parse(stdout)
+  expect(TokenHash.parse(hash)?.toString()).toBe(TokenHash.of('ci', token).toString())
+  expect((await cairn('token', 'generate', 'ci')).stdout).toMatch(
+    /^token: .+\nfor cairn.toml: tokens = \["ci:sha256:/,
+  )
 })
 
 test('where no node answers, that is said, with an exit code of its own', async () => {

@@ -31,8 +31,8 @@ const CHUNK_FRAME_BYTES = 1024 * 1024
 export const SERVING_BYTES_MAX = 64 * 1024 * 1024
 
 /**
- * How many bytes of chunks are read for requests whose turn has not come yet. They have a share of their own, or
- * else they could take all the room that those in front of them need to end.
+ * How many bytes of chunks are read for requests whose turn has not come yet. They have a share of
+ * their own, or else they could take all the room that those in front of them need to end.
  */
 export const SERVING_AHEAD_BYTES_MAX = 32 * 1024 * 1024
 

@@ -25,7 +25,8 @@ const PORTION = { bytesMax: 2 * 1024 * 1024, chunksMax: WANTS_MAX }
 const PUT_BYTES = 1024 * 1024
 
 /**
- * How often those who failed but had delivered are tried again when nobody else is left. On a busy machine an honest peer may seem to stall.
+ * How often those who failed but had delivered are tried again when nobody else is left. On a busy
+ * machine an honest peer may seem to stall.
  */
 export const SECOND_CHANCES_MAX = 3
 

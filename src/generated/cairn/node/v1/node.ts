@@ -23,6 +23,20 @@ export const protobufPackage = "cairn.node.v1";
 
 export const protobufFileName = "cairn/node/v1/node.proto";
 
+export interface LimitsRequest {
+}
+
+export interface LimitsResponse {
+  limits: Limit[];
+}
+
+export interface Limit {
+  part: string;
+  name: string;
+  value: number;
+  what: string;
+}
+
 export interface ImportRequest {
   name: string;
   narSha256: Uint8Array;
@@ -120,6 +134,166 @@ export interface AddSignaturesRequest {
 
 export interface AddSignaturesResponse {
 }
+
+function createBaseLimitsRequest(): LimitsRequest {
+  return {};
+}
+
+export const LimitsRequest: MessageFns<LimitsRequest> = {
+  encode(_: LimitsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LimitsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLimitsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLimitsResponse(): LimitsResponse {
+  return { limits: [] };
+}
+
+export const LimitsResponse: MessageFns<LimitsResponse> = {
+  encode(message: LimitsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.limits) {
+      Limit.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LimitsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLimitsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.limits.push(Limit.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLimit(): Limit {
+  return { part: "", name: "", value: 0, what: "" };
+}
+
+export const Limit: MessageFns<Limit> = {
+  encode(message: Limit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.part !== "") {
+      writer.uint32(10).string(message.part);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.value !== 0) {
+      writer.uint32(24).uint64(message.value);
+    }
+    if (message.what !== "") {
+      writer.uint32(34).string(message.what);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Limit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLimit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.value = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.what = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
 
 function createBaseImportRequest(): ImportRequest {
   return { name: "", narSha256: new Uint8Array(0) };
@@ -1314,6 +1488,15 @@ export const NodeServiceService = {
     responseSerialize: (value: DescribeResponse): Buffer => Buffer.from(DescribeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DescribeResponse => DescribeResponse.decode(value),
   },
+  limits: {
+    path: "/cairn.node.v1.NodeService/Limits" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LimitsRequest): Buffer => Buffer.from(LimitsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LimitsRequest => LimitsRequest.decode(value),
+    responseSerialize: (value: LimitsResponse): Buffer => Buffer.from(LimitsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LimitsResponse => LimitsResponse.decode(value),
+  },
   addSignatures: {
     path: "/cairn.node.v1.NodeService/AddSignatures" as const,
     requestStream: false as const,
@@ -1333,6 +1516,7 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   peers: handleUnaryCall<PeersRequest, PeersResponse>;
   keys: handleUnaryCall<KeysRequest, KeysResponse>;
   describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
+  limits: handleUnaryCall<LimitsRequest, LimitsResponse>;
   addSignatures: handleUnaryCall<AddSignaturesRequest, AddSignaturesResponse>;
 }
 
@@ -1410,6 +1594,21 @@ export interface NodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DescribeResponse) => void,
+  ): ClientUnaryCall;
+  limits(
+    request: LimitsRequest,
+    callback: (error: ServiceError | null, response: LimitsResponse) => void,
+  ): ClientUnaryCall;
+  limits(
+    request: LimitsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LimitsResponse) => void,
+  ): ClientUnaryCall;
+  limits(
+    request: LimitsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LimitsResponse) => void,
   ): ClientUnaryCall;
   addSignatures(
     request: AddSignaturesRequest,
