@@ -51,6 +51,7 @@ export class Announcer implements Service {
   #wake = Promise.withResolvers<void>()
   #work: Promise<unknown> = Promise.resolve()
   #announced = 0
+  #underWay = 0
 
   constructor(components: AnnouncerComponents) {
     this.#components = components
@@ -58,9 +59,9 @@ export class Announcer implements Service {
     this.#allowance = new Allowance(components, rate)
   }
 
-  /** How many announcements went out, and how many wait. */
+  /** How many announcements went out, and how many wait or are under way. */
   get progress(): { readonly announced: number; readonly waiting: number } {
-    return { announced: this.#announced, waiting: this.#queue.size }
+    return { announced: this.#announced, waiting: this.#queue.size + this.#underWay }
   }
 
   async start(): Promise<void> {
@@ -116,6 +117,7 @@ export class Announcer implements Service {
       }
       const [hex, key] = next
       this.#queue.delete(hex)
+      this.#underWay++
       try {
         await withDeadline(clock, ANNOUNCEMENT_MS, 'announcing', call, (timed) =>
           router.announce(key, timed),
@@ -126,6 +128,8 @@ export class Announcer implements Service {
         log.debug('announcement failed', { error })
         this.#queue.set(hex, key)
         await clock.sleep(RETRY_MS, call).catch(() => undefined) // stopping
+      } finally {
+        this.#underWay--
       }
     }
   }
