@@ -46,3 +46,9 @@ test('a stream has only so many Directories and bytes', () => {
   for (const it of [A, B, D]) short.add(it)
   expect(codeOf(() => short.add(D))).toBe('too-much') // what comes again is not free
 })
+
+test('a child comes before all that refer to it, even where the root refers to both', () => {
+  const intake = new DirectoryClosureIntake({})
+  intake.add(B) // which refers to A
+  expect(codeOf(() => intake.add(A))).toBe('bad-request')
+})
