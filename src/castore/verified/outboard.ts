@@ -1,6 +1,7 @@
 import type { Digest } from '../../foundation/digest.ts'
 import { type ExpectedSubtree, expectedHalves, expectedRoot } from './expected-subtree.ts'
 import { fastestSubtreeHasher } from './fastest-subtree-hasher.ts'
+import { checkGroups } from './group-check.ts'
 import { ProofError } from './proof-error.ts'
 import type { SubtreeHasher } from './subtree-hasher.ts'
 import { GROUP_LOG, PARENT_BYTES, TreeShape } from './tree-shape.ts'
@@ -18,6 +19,7 @@ export interface OutboardInit {
  *
  * A wrong size is noticed with the blob's last group, if not before: who has it from a stranger
  * does not know it before that group is proven. What other groups hold is certain all the same.
+ * That a blob is empty, though, is known at once.
  */
 export class Outboard {
   readonly digest: Digest
@@ -29,7 +31,8 @@ export class Outboard {
   /**
    * @param size length of the blob in bytes, as claimed
    * @param bytes the claimed parents; they are not copied and must not change
-   * @throws ProofError 'size-invalid' or 'outboard-length'
+   * @throws ProofError 'size-invalid' or 'outboard-length'; 'group-corrupt' where the blob is
+   * claimed to be empty and is not
    */
   constructor(digest: Digest, size: number, bytes: Uint8Array, init: OutboardInit = {}) {
     this.digest = digest
@@ -41,6 +44,8 @@ export class Outboard {
       const what = `an outboard of ${bytes.length} bytes where ${expected} are right`
       throw new ProofError({ code: 'outboard-length', bytes: bytes.length, expected }, what)
     }
+    // Nobody will ever read a byte of it, and so nothing else would notice.
+    if (size === 0) checkGroups(bytes, 0, [digest.bytes], this.shape, this.hasher)
   }
 
   /**
@@ -60,7 +65,7 @@ export class Outboard {
   }
 }
 
-/** Goes down an {@link Outboard} to one group after the other, and checks the parents on the way. */
+/** Goes down an {@link Outboard} to one group after the other, checking the parents on the way. */
 export class ExpectedGroups {
   readonly #outboard: Outboard
   /** What is right of the way down, the nearest at the end. */
@@ -73,7 +78,7 @@ export class ExpectedGroups {
     this.#group = firstGroup
   }
 
-  /** The chaining value of the next group. @throws ProofError, or RangeError behind the last */
+  /** The chaining value of the next group. @throws ProofError; RangeError beyond the end */
   next(): Uint8Array {
     const { shape, bytes, hasher } = this.#outboard
     for (let top = this.#ahead.at(-1); top !== undefined; top = this.#ahead.at(-1)) {

@@ -3,7 +3,7 @@ import type { ExpectedGroups, Outboard } from './outboard.ts'
 import { ProofError } from './proof-error.ts'
 import type { Span } from './tree-shape.ts'
 
-/** Which bytes of a blob are wanted; they may reach beyond its end. */
+/** Which bytes of a blob are wanted; they may reach beyond its end, or lie behind it. */
 export interface ByteRange {
   readonly offset: number
   readonly length: number
@@ -14,7 +14,7 @@ export interface ByteRange {
  * be the blob's; a wrong byte is noticed once its group is complete.
  */
 export class RangeProver {
-  /** What has to be read: the bytes of all groups that the range touches. */
+  /** What has to be read: all groups that the range touches, the last one to prove the end. */
   readonly span: Span
   readonly #outboard: Outboard
   readonly #wanted: Span
@@ -68,7 +68,7 @@ export class RangeProver {
   /** Ends the range. @throws ProofError 'bytes-missing' where something is not proven */
   finish(): void {
     const at = this.position
-    if (at === this.span.to && this.#heldBytes === 0) return
+    if (at === this.span.to) return
     const what = `the bytes end at ${at}, not at ${this.span.to}`
     throw new ProofError({ code: 'bytes-missing', at }, what)
   }

@@ -66,15 +66,16 @@ export class TreeShape {
   }
 
   /**
-   * The bytes of the groups that a range touches: what has to be read to prove the range. The
-   * range may reach beyond the blob's end; nothing is touched by an empty one.
+   * The bytes of the groups that a range touches: what has to be read to prove the range. It may
+   * reach beyond the blob's end, which the last group proves: a range behind the end touches that
+   * one. An empty range touches nothing.
    */
   spanToProve(offset: number, length: number): Span {
-    const begin = Math.min(offset, this.size)
-    const end = Math.min(offset + length, this.size)
-    if (begin >= end) return { from: begin, to: begin }
-    const last = this.spanOf(Math.ceil(end / this.groupBytes) - 1)
-    return { from: begin - (begin % this.groupBytes), to: last.to }
+    const lastGroup = this.groups - 1
+    const first = this.spanOf(Math.min(Math.floor(offset / this.groupBytes), lastGroup))
+    if (length === 0) return { from: first.from, to: first.from }
+    const end = Math.min(Math.ceil((offset + length) / this.groupBytes) - 1, lastGroup)
+    return { from: first.from, to: this.spanOf(end).to }
   }
 }
 
