@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../foundation/log.ts'
@@ -32,6 +33,7 @@ export async function runDaemon(init: {
     peerId: node.host.id,
     state: config.state,
   })
+  flushCompileCache() // it would else be written at the end only, and never after a crash
   if (config.signing_key === undefined) {
     log.info('no signing key: what is put in here stays for this machine alone', {
       remedy: 'cairn key generate, and start with --signing-key',

@@ -29,7 +29,7 @@ export const SEARCHES_BURST = 256
  * peers. Nix asks for thousands of paths that nobody has: the neighbours are asked for all of them,
  * far-away nodes for as many as do not make Nix wait.
  */
-export const SEARCHES_PER_SECOND = 50
+export const SEARCHES_PER_SECOND = 20
 
 /** How many peers found by the DHT are dialled for one path. */
 export const DIALS_MAX = 8
