@@ -1,4 +1,4 @@
-/* npm run bench [-- import gateway fetch start rpc]: measures, and prints one table. */
+/* npm run bench [-- outboard import gateway fetch start rpc]: measures, and prints one table. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { fetchFigures } from './figures/fetch-figures.ts'
 import { gatewayFigures } from './figures/gateway-figures.ts'
 import { importFigures } from './figures/import-figures.ts'
 import { missFigures } from './figures/miss-figures.ts'
+import { outboardFigures } from './figures/outboard-figures.ts'
 import { rpcFigures } from './figures/rpc-figures.ts'
 import { startFigures } from './figures/start-figures.ts'
 import { RUNS } from './measure.ts'
@@ -14,6 +15,7 @@ import { makeKey } from './nodes.ts'
 
 const ALL = {
   start: startFigures,
+  outboard: outboardFigures,
   import: importFigures,
   gateway: gatewayFigures,
   fetch: fetchFigures,

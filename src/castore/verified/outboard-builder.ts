@@ -34,7 +34,7 @@ export class OutboardBuilder {
   readonly #groupBytes: number
   readonly #hasher: SubtreeHasher
   /** Chaining values of the groups so far, those of parents never. */
-  #values: Uint8Array
+  #values = new Uint8Array(0)
   #groups = 0
   #held: Uint8Array | undefined
   #heldBytes = 0
@@ -45,7 +45,6 @@ export class OutboardBuilder {
     this.#groupLog = shape.groupLog
     this.#groupBytes = shape.groupBytes
     this.#hasher = init.hasher ?? fastestSubtreeHasher()
-    this.#values = new Uint8Array(GROUPS_AT_FIRST * CHAINING_VALUE_BYTES)
   }
 
   /** Takes the next bytes of the blob, which are not kept. */
@@ -91,7 +90,8 @@ export class OutboardBuilder {
     const values = this.#hasher.groups(bytes, this.#groups, this.#groupLog)
     const end = this.#groups * CHAINING_VALUE_BYTES
     while (end + values.length > this.#values.length) {
-      const larger = new Uint8Array(2 * this.#values.length)
+      const least = GROUPS_AT_FIRST * CHAINING_VALUE_BYTES
+      const larger = new Uint8Array(Math.max(2 * this.#values.length, least))
       larger.set(this.#values)
       this.#values = larger
     }
