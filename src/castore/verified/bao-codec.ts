@@ -23,7 +23,10 @@ export function encodeHeadedOutboard({ size, outboard }: HeadedOutboard): Uint8A
   return Buffer.concat([encodeHeader(size), outboard])
 }
 
-/** Takes the header off an outboard. Whether the rest has the right length is not looked at. */
+/**
+ * Takes the header off an outboard. Whether the rest has the right length is not looked at.
+ * @throws ProofError 'bytes-missing' where it is not even a header
+ */
 export function decodeHeadedOutboard(encoded: Uint8Array): HeadedOutboard {
   return { size: decodeHeader(encoded), outboard: encoded.subarray(BAO_HEADER_BYTES) }
 }
@@ -111,7 +114,7 @@ function encodeHeader(size: number): Uint8Array {
 
 function decodeHeader(encoded: Uint8Array): number {
   if (encoded.length < BAO_HEADER_BYTES) throw missing(encoded.length)
-  const view = new DataView(encoded.buffer, encoded.byteOffset)
+  const view = new DataView(encoded.buffer, encoded.byteOffset, BAO_HEADER_BYTES)
   return Number(view.getBigUint64(0, true)) // what is no safe integer is refused as a size
 }
 

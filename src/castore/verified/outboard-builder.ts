@@ -34,7 +34,7 @@ export class OutboardBuilder {
   readonly #groupBytes: number
   readonly #hasher: SubtreeHasher
   /** Chaining values of the groups so far, those of parents never. */
-  #values = new Uint8Array(0)
+  #values: Uint8Array = new Uint8Array(0)
   #groups = 0
   #held: Uint8Array | undefined
   #heldBytes = 0

@@ -142,3 +142,11 @@ test('a slice of groups of 16 KiB proves its range, and neither more nor less wi
   expect(codeOf(Buffer.concat([slice, Buffer.alloc(1)]))).toBe('bytes-beyond')
   expect(codeOf(Buffer.concat([Buffer.alloc(8, 0xff), slice.subarray(8)]))).toBe('size-invalid')
 })
+
+test('what is shorter than a header is refused, whatever lies behind it', () => {
+  for (const short of [0, 1, 7]) {
+    const view = Buffer.alloc(100).subarray(20, 20 + short)
+    expect(() => decodeHeadedOutboard(view)).toThrow(ProofError)
+  }
+  expect(decodeHeadedOutboard(Buffer.alloc(8))).toEqual({ size: 0, outboard: Buffer.alloc(0) })
+})
