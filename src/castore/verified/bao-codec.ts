@@ -18,7 +18,7 @@ export interface HeadedOutboard {
   readonly outboard: Uint8Array
 }
 
-/** An outboard with bao's header before it. tvix, snix and iroh leave that away. */
+/** An outboard with bao's header before it, which bao-tree and iroh leave away. */
 export function encodeHeadedOutboard({ size, outboard }: HeadedOutboard): Uint8Array {
   return Buffer.concat([encodeHeader(size), outboard])
 }

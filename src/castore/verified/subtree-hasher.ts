@@ -4,10 +4,8 @@
  */
 export interface SubtreeHasher {
   /**
-   * The chaining values of groups in a row, one behind the other in fresh memory. Only the last
-   * group of a blob may be short of a full one. Where the bytes are no whole groups, the
-   * last is taken for that.
-   * @param bytes at least one byte
+   * The chaining values of groups in a row, one behind the other in fresh memory.
+   * @param bytes at least one; where they are no whole groups, they end with the blob's last one
    * @param firstGroup which group of the blob the bytes begin with
    * @param groupLog the binary logarithm of the leaves in a group
    */

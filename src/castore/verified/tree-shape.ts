@@ -3,7 +3,7 @@ import { ProofError } from './proof-error.ts'
 
 /**
  * The binary logarithm of how many leaves of 1 KiB make a group, the unit that is proven: 16 KiB,
- * as in tvix, snix and iroh, for outboards of 0.39 % of their blobs.
+ * as in iroh, for outboards of 0.39 % of their blobs. (tvix and snix leave the size open.)
  */
 export const GROUP_LOG = 4
 
@@ -31,6 +31,7 @@ export interface Span {
 /**
  * How the BLAKE3 tree of a blob of some size is laid out over groups. The outboard holds the
  * parents above the groups in pre-order: each before what is below it, its left before its right.
+ * That is the `PreOrderOutboard` of the Rust crate bao-tree (since 2024), which has no header.
  */
 export class TreeShape {
   /** Length of the blob, in bytes. */
