@@ -209,4 +209,25 @@ export const GUARDS: readonly Guard[] = [
     undone: "const vouched = writer === ('nobody' as string) ?",
     tests: ['test/gateway/strangers.test.ts'],
   },
+  {
+    name: 'proof: parents of an outboard hash to what is above them',
+    file: 'src/castore/verified/expected-subtree.ts',
+    guard: 'if (!equalBytes(isRoot ? hasher.root(pair) : hasher.parents(pair), value)) {',
+    undone: 'if (pair.length === 0) {',
+    tests: ['test/castore/verified/outboard.test.ts'],
+  },
+  {
+    name: 'proof: a group hashes to what the outboard says',
+    file: 'src/castore/verified/group-check.ts',
+    guard: 'if (equalBytes(values.subarray(from, from + CHAINING_VALUE_BYTES), value)) continue',
+    undone: 'if (values.length > 0) continue',
+    tests: ['test/castore/verified/range-prover.test.ts'],
+  },
+  {
+    name: 'proof: an outboard has one right length',
+    file: 'src/castore/verified/outboard.ts',
+    guard: 'if (bytes.length !== expected) {',
+    undone: 'if (bytes.length < 0) {',
+    tests: ['test/castore/verified/outboard.test.ts'],
+  },
 ]
