@@ -60,6 +60,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"ANNOUNCEMENTS_AT_ONCE","value":4,"what":"How many keys are being announced at once"},
   {"part":"peers","name":"ANNOUNCEMENTS_BURST","value":1024,"what":"How many announcements may go out in one burst after a quiet time"},
   {"part":"peers","name":"ANNOUNCEMENTS_PER_SECOND","value":4,"what":"How many announcements go out in a second from then on"},
+  {"part":"peers","name":"WAITING_KEYS_MAX","value":16384,"what":"How many keys wait to be announced"},
   {"part":"peers","name":"ANNOUNCEMENT_MS","value":30000,"what":"How long one announcement may take"},
   {"part":"peers","name":"RETRY_MS","value":10000,"what":"The wait before what could not be announced is tried again"},
   {"part":"peers","name":"SILENT_MS","value":2000,"what":"For how long an address where nobody answered is not dialled again, at first"},

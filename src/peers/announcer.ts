@@ -21,6 +21,9 @@ export const ANNOUNCEMENTS_BURST = 1_024
  */
 export const ANNOUNCEMENTS_PER_SECOND = 4
 
+/** How many keys wait to be announced; beyond that the store is gone through again later. */
+export const WAITING_KEYS_MAX = 16_384
+
 /** How long one announcement may take. */
 export const ANNOUNCEMENT_MS = 30_000
 
@@ -48,13 +51,18 @@ export class Announcer implements Service {
   readonly #allowance: Allowance
   /** Keys to be announced, by their hexadecimal form; a Map for its order. */
   readonly #queue = new Map<string, Uint8Array>()
+  readonly #waitingMax: number
   #wake = Promise.withResolvers<void>()
+  #room = Promise.withResolvers<void>()
   #work: Promise<unknown> = Promise.resolve()
   #announced = 0
   #underWay = 0
+  /** Some paths found no room: the store is to be gone through. */
+  #behind = Promise.withResolvers<void>()
 
-  constructor(components: AnnouncerComponents) {
+  constructor(components: AnnouncerComponents, init: { waitingMax?: number } = {}) {
     this.#components = components
+    this.#waitingMax = init.waitingMax ?? WAITING_KEYS_MAX
     const rate = { burst: ANNOUNCEMENTS_BURST, perSecond: ANNOUNCEMENTS_PER_SECOND }
     this.#allowance = new Allowance(components, rate)
   }
@@ -67,27 +75,49 @@ export class Announcer implements Service {
   async start(): Promise<void> {
     const call = { signal: this.#stopping.signal }
     const workers = Array.from({ length: ANNOUNCEMENTS_AT_ONCE }, () => this.#announce(call))
-    this.#work = Promise.all([this.#watch(call), ...workers])
+    this.#behind.resolve()
+    this.#work = Promise.all([this.#follow(call), this.#goThrough(call), ...workers])
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('stopping'))
-    this.#wake.resolve()
+    for (const waiting of [this.#wake, this.#room, this.#behind]) waiting.resolve()
     await this.#work
   }
 
-  async #watch(call: Call): Promise<void> {
+  /** Takes up each path that comes. */
+  async #follow(call: Call): Promise<void> {
     const { pathInfos, log } = this.#components
     try {
-      const changes = pathInfos.changes(call)
-      for await (const pathInfo of pathInfos.list(call)) this.#enqueue(pathInfo)
-      for await (const event of changes) {
-        if (event.type === 'put') this.#enqueue(event.pathInfo)
-        else for await (const pathInfo of pathInfos.list(call)) this.#enqueue(pathInfo)
+      for await (const event of pathInfos.changes(call)) {
+        const isTaken = event.type === 'put' && this.#hasRoom
+        if (isTaken) this.#enqueue(event.pathInfo)
+        else this.#behind.resolve()
       }
     } catch (error) {
       if (!call.signal.aborted) log.error('watching the store failed', { error })
     }
+  }
+
+  /** Goes through the whole store at the start, and whenever paths came that found no room. */
+  async #goThrough(call: Call): Promise<void> {
+    const { pathInfos, log } = this.#components
+    while (!call.signal.aborted) {
+      await this.#behind.promise
+      this.#behind = Promise.withResolvers<void>()
+      try {
+        for await (const pathInfo of pathInfos.list(call)) {
+          while (!this.#hasRoom && !call.signal.aborted) await this.#room.promise
+          this.#enqueue(pathInfo)
+        }
+      } catch (error) {
+        if (!call.signal.aborted) log.error('going through the store failed', { error })
+      }
+    }
+  }
+
+  get #hasRoom(): boolean {
+    return this.#queue.size < this.#waitingMax
   }
 
   #enqueue(pathInfo: PathInfo): void {
@@ -117,6 +147,8 @@ export class Announcer implements Service {
       }
       const [hex, key] = next
       this.#queue.delete(hex)
+      this.#room.resolve()
+      this.#room = Promise.withResolvers<void>()
       this.#underWay++
       try {
         await withDeadline(clock, ANNOUNCEMENT_MS, 'announcing', call, (timed) =>

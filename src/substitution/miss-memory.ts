@@ -21,11 +21,13 @@ export class MissMemory {
   }
 
   remember(key: string): void {
+    const nowMs = this.#clock.now()
     this.#until.delete(key) // to the end: the map is in the order of expiry
-    this.#until.set(key, this.#clock.now() + this.#missMs)
-    if (this.#until.size <= MISSES_MAX) return
-    const oldest = this.#until.keys().next().value
-    if (oldest !== undefined) this.#until.delete(oldest)
+    this.#until.set(key, nowMs + this.#missMs)
+    for (const [oldest, until] of this.#until) {
+      if (until > nowMs && this.#until.size <= MISSES_MAX) return
+      this.#until.delete(oldest)
+    }
   }
 
   has(key: string): boolean {

@@ -124,6 +124,7 @@ export class Substituter {
           await offer.fetch(castore, progress, call)
           const final = await narCheck(claim, { trust, castore }, call)
           await pathInfos.put([final], call)
+          this.#candidates.delete(key)
           return final.pathInfo
         } catch (fault) {
           call.signal.throwIfAborted()
@@ -193,10 +194,13 @@ export class Substituter {
   }
 
   #remember(key: string, candidate: Candidate): void {
-    this.#candidates.set(key, { ...candidate, until: this.#components.clock.now() + OFFER_MS })
-    if (this.#candidates.size <= OFFERS_MAX) return
-    const oldest = this.#candidates.keys().next().value
-    if (oldest !== undefined) this.#candidates.delete(oldest)
+    const nowMs = this.#components.clock.now()
+    this.#candidates.delete(key) // to the end: the map is in the order of expiry
+    this.#candidates.set(key, { ...candidate, until: nowMs + OFFER_MS })
+    for (const [oldest, { until }] of this.#candidates) {
+      if (until > nowMs && this.#candidates.size <= OFFERS_MAX) return
+      this.#candidates.delete(oldest)
+    }
   }
 }
 

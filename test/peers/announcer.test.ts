@@ -3,7 +3,7 @@ import { silentLog } from '../../src/foundation/log.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
 import { systemRandom } from '../../src/foundation/system-random.ts'
 import { asFinal, TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
-import { Announcer } from '../../src/peers/announcer.ts'
+import { ANNOUNCEMENTS_AT_ONCE, Announcer } from '../../src/peers/announcer.ts'
 import { PeerSource } from '../../src/peers/peer-source.ts'
 import type { Router } from '../../src/peers/routing/router.ts'
 import { directoryKey, pathKey } from '../../src/peers/routing/routing-key.ts'
@@ -96,3 +96,32 @@ test('what is stored and shared is announced, what is not shared is not', async 
   await until(() => announcer.progress.announced >= expected.length)
   expect(announced).toEqual(expected.map((key) => Buffer.from(key).toString('hex')))
 })
+
+test('what finds no room among the waiting is announced all the same', async () => {
+  await using node = await peerNode()
+  const announced = new Set<string>()
+  const gate = Promise.withResolvers<void>()
+  const router: Router = {
+    async *holders() {},
+    announce: async (key) => {
+      await gate.promise
+      announced.add(Buffer.from(key).toString('hex'))
+    },
+    withdraw: async () => undefined,
+  }
+  const { pathInfos, share } = node
+  const ports = { clock: systemClock, log: silentLog }
+  const announcer = new Announcer({ router, pathInfos, share, ...ports }, { waitingMax: 4 })
+  const names = Array.from({ length: 30 }, (_, i) => `path-${i}`)
+  for (const name of names.slice(0, 15)) await takeIn(node, name, whole())
+  await announcer.start()
+  for (const name of names.slice(15)) await takeIn(node, name, whole())
+  expect(announcer.progress.waiting).toBeLessThanOrEqual(4 + 2 + ANNOUNCEMENTS_AT_ONCE)
+  gate.resolve()
+  await until(() => names.every((it) => announced.has(hexOf(pathKey(storePath(it).hash)))))
+  await announcer.stop()
+})
+
+function hexOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex')
+}
