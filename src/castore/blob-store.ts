@@ -1,5 +1,10 @@
 import type { Call } from '../foundation/call.ts'
 import type { Digest } from '../foundation/digest.ts'
+import type { Outboard } from './verified/outboard.ts'
+import type { BuiltOutboard } from './verified/outboard-builder.ts'
+
+/** Length of the longest outboard that is kept and told, in bytes: that of a blob of 4 GiB. */
+export const OUTBOARD_BYTES_MAX = 16 * 1024 * 1024
 
 /** A piece of a blob: the digest of its bytes, and their number. */
 export interface ChunkRef {
@@ -32,6 +37,14 @@ export interface BlobSource {
   /** The length of each of these chunks in bytes, undefined for what is not held. */
   chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]>
 
+  /**
+   * What proves ranges of a blob against its digest alone. Undefined where the blob is not held, or
+   * nothing proves less than the whole of it: blobs whose outboard is longer than
+   * {@link OUTBOARD_BYTES_MAX} have none, and not every remote store knows of them. It is as
+   * trustworthy as whoever gave it: proving by it is what checks it.
+   */
+  outboard(digest: Digest, call: Call): Promise<Outboard | undefined>
+
   /** Opens a blob, or undefined where it is not held. */
   open(digest: Digest, call: Call): Promise<BlobReader | undefined>
 }
@@ -61,8 +74,14 @@ export interface BlobStore extends BlobSource {
 
   /**
    * Declares a blob of chunks that are held already. The layout may come from a stranger: the
-   * chunks are read and hashed first, unless `hashed` says that the caller has just done so.
+   * chunks are read and hashed first, unless `hashed` says what the caller has just found them to
+   * be.
    * @throws CastoreError where a chunk is missing or the whole does not match the digest
    */
-  assemble(digest: Digest, layout: readonly ChunkRef[], call: Call, hashed?: Digest): Promise<void>
+  assemble(
+    digest: Digest,
+    layout: readonly ChunkRef[],
+    call: Call,
+    hashed?: BuiltOutboard,
+  ): Promise<void>
 }

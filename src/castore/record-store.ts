@@ -13,6 +13,8 @@ export const RECORD_KINDS = {
   'uploaded-file': 6,
   /** Where the text of a log, a realisation and their like is, by its name. */
   document: 7,
+  /** What proves ranges of a blob of several chunks: the parents of its BLAKE3 tree. */
+  outboard: 8,
 } as const
 
 export type RecordKind = keyof typeof RECORD_KINDS

@@ -8,6 +8,7 @@ export interface Limit {
 }
 
 export const LIMITS: readonly Limit[] = [
+  {"part":"castore","name":"OUTBOARD_BYTES_MAX","value":16777216,"what":"Length of the longest outboard that is kept and told, in bytes"},
   {"part":"castore","name":"CHUNK_BYTES_MAX","value":524288,"what":"Length of the longest chunk, in bytes"},
   {"part":"castore","name":"NAME_BYTES_MAX","value":255,"what":"Length of the longest entry name, in bytes"},
   {"part":"castore","name":"TARGET_BYTES_MAX","value":4095,"what":"Length of the longest symlink target, in bytes"},
@@ -124,6 +125,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"rpc","name":"CLOSURE_DIRECTORIES_MAX","value":262144,"what":"How many Directories one gRPC stream may hold, in either direction"},
   {"part":"rpc","name":"CLOSURE_BYTES_MAX","value":1073741824,"what":"Bytes of Directories in one gRPC upload"},
   {"part":"rpc","name":"STAT_CHUNKS_MAX","value":65536,"what":"How many chunks of a blob are told by gRPC"},
+  {"part":"rpc","name":"STAT_BAO_BYTES_MAX","value":3670016,"what":"The longest outboard that is told by gRPC, in bytes"},
   {"part":"rpc","name":"REMOTE_ANSWER_MS","value":60000,"what":"How long a remote store may give no sign of life before a call to it is given up"},
   {"part":"rpc","name":"REMOTE_WORK_MS","value":600000,"what":"How long a remote store may work in silence"},
   {"part":"rpc","name":"REMOTE_CALLS_MAX","value":16,"what":"How many calls to a remote store one request becomes at once"},

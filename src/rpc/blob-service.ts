@@ -1,6 +1,8 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { BlobReader } from '../castore/blob-store.ts'
+import type { BlobReader, ChunkRef } from '../castore/blob-store.ts'
 import type { Castore } from '../castore/castore.ts'
+import type { Outboard } from '../castore/verified/outboard.ts'
+import { TreeShape } from '../castore/verified/tree-shape.ts'
 import type { Call } from '../foundation/call.ts'
 import { DIGEST_BYTES, Digest } from '../foundation/digest.ts'
 import {
@@ -12,7 +14,7 @@ import {
 import { BLOB_CHUNK_CODEC } from './blob-chunk-codec.ts'
 import { type CallHandlers, ownerOnly } from './call-handlers.ts'
 import { rpcError } from './rpc-error.ts'
-import { PIECE_BYTES_MAX, STAT_CHUNKS_MAX } from './rpc-limits.ts'
+import { PIECE_BYTES_MAX, STAT_BAO_BYTES_MAX, STAT_CHUNKS_MAX } from './rpc-limits.ts'
 
 /** `BlobService` of tvix.castore.v1 and snix.castore.v1. */
 export function blobService(
@@ -27,7 +29,10 @@ export function blobService(
       if (layout === undefined) throw rpcError('not-found', `blob ${digest} is not held`)
       const told = request.sendChunks && layout.length <= STAT_CHUNKS_MAX ? layout : []
       const chunks = told.map((chunk) => ({ digest: chunk.digest.bytes, size: chunk.size }))
-      return { chunks, bao: new Uint8Array(0) }
+      const outboard = request.sendBao
+        ? await toldOutboard(digest, layout, castore, call)
+        : undefined
+      return { chunks, bao: outboard?.bytes ?? new Uint8Array(0) }
     }),
     Read: handlers.download(ReadBlobRequest, BLOB_CHUNK_CODEC, async (request, send, call) => {
       const digest = requestedDigest(request.digest)
@@ -50,6 +55,18 @@ export function blobService(
 export function requestedDigest(bytes: Uint8Array): Digest {
   if (bytes.length === DIGEST_BYTES) return Digest.of(Uint8Array.from(bytes))
   throw rpcError('bad-request', `a digest has ${DIGEST_BYTES} bytes, not ${bytes.length}`)
+}
+
+/** What proves ranges of a blob, unless it is too long for one message. */
+async function toldOutboard(
+  digest: Digest,
+  layout: readonly ChunkRef[],
+  castore: Castore,
+  call: Call,
+): Promise<Outboard | undefined> {
+  const size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
+  if (new TreeShape(size).outboardBytes > STAT_BAO_BYTES_MAX) return undefined
+  return await castore.blobs.outboard(digest, call)
 }
 
 async function* piecesOf(reader: BlobReader, call: Call): AsyncGenerator<Uint8Array> {

@@ -61,6 +61,12 @@ export const DIRECTORY_BATCH_MAX = 256
 /** How many chunks of a blob are told by gRPC; the list of a blob that has more is left out. */
 export const STAT_CHUNKS_MAX = 65_536
 
+/**
+ * The longest outboard that is told by gRPC, in bytes: that of a blob of 896 MiB. With the chunks
+ * of such a blob it makes a message that clients take by default.
+ */
+export const STAT_BAO_BYTES_MAX = 3584 * 1024
+
 /** Characters of an error that are told by gRPC. */
 export const ERROR_LENGTH_MAX = 2_000
 

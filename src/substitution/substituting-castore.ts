@@ -2,6 +2,8 @@ import type { BlobReader, BlobStore, BlobWriter, ChunkRef } from '../castore/blo
 import type { Castore } from '../castore/castore.ts'
 import type { DirectoryStore } from '../castore/directory-store.ts'
 import type { Directory } from '../castore/model/directory.ts'
+import type { Outboard } from '../castore/verified/outboard.ts'
+import type { BuiltOutboard } from '../castore/verified/outboard-builder.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Digest } from '../foundation/digest.ts'
@@ -79,6 +81,11 @@ class SubstitutingBlobs implements BlobStore {
     return await this.#filled(digests, (wanted) => near.chunkSizes(wanted, call), call)
   }
 
+  async outboard(digest: Digest, call: Call): Promise<Outboard | undefined> {
+    if ((await this.open(digest, call)) === undefined) return undefined
+    return await this.#components.near.blobs.outboard(digest, call)
+  }
+
   async open(digest: Digest, call: Call): Promise<BlobReader | undefined> {
     const near = this.#components.near.blobs
     const held = await near.open(digest, call)
@@ -105,7 +112,7 @@ class SubstitutingBlobs implements BlobStore {
     digest: Digest,
     layout: readonly ChunkRef[],
     call: Call,
-    hashed?: Digest,
+    hashed?: BuiltOutboard,
   ): Promise<void> {
     await this.#components.near.blobs.assemble(digest, layout, call, hashed)
   }

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import type { BlobStore } from '../../src/castore/blob-store.ts'
 import { CastoreError } from '../../src/castore/castore-error.ts'
 import { CHUNK_BYTES_MAX } from '../../src/castore/chunking/fast-cdc.ts'
+import { provenRange } from '../../src/castore/verified/proven-range.ts'
+import type { Span } from '../../src/castore/verified/tree-shape.ts'
 import { Digest } from '../../src/foundation/digest.ts'
 import { allBytes, call, noise } from '../fixtures/content.ts'
 
@@ -23,6 +25,7 @@ export function blobStoreContract(
   test(`${label}: a missing blob is undefined, not an error`, async () => {
     await using made = await make()
     expect(await made.blobs.open(absent, call)).toBeUndefined()
+    expect(await made.blobs.outboard(absent, call)).toBeUndefined()
     expect(await made.blobs.layouts([absent], call)).toEqual([undefined])
     expect(await made.blobs.readChunks([absent], call)).toEqual([undefined])
     expect(await made.blobs.chunkSizes([absent], call)).toEqual([undefined])
@@ -41,7 +44,7 @@ export function blobStoreContract(
       await using made = await make()
       const content = noise(size, 'blob')
       const digest = await put(made.blobs, content, 70_001)
-      expect(digest).toEqual(Digest.ofContent(content))
+      expect(digest.hex).toBe(Digest.ofContent(content).hex)
       const reader = await made.blobs.open(digest, call)
       expect(reader?.size).toBe(size)
       for (const offset of [0, 1, size >> 1, size - 1, size]) {
@@ -63,6 +66,39 @@ export function blobStoreContract(
       call,
     )
     expect(Buffer.concat(chunks as Uint8Array[]).equals(content)).toBe(true)
+  })
+
+  for (const size of [0, 1, 16_384, 16_385, 131_073, 3_000_000]) {
+    test(`${label}: any range of a blob of ${size} bytes is proven by its outboard`, async () => {
+      await using made = await make()
+      const content = noise(size, 'outboard')
+      const digest = await put(made.blobs, content, 70_001)
+      const outboard = await made.blobs.outboard(digest, call)
+      expect(outboard?.digest.hex).toBe(digest.hex)
+      expect(outboard?.shape.size).toBe(size)
+      outboard!.verify()
+      const read = async function* ({ from, to }: Span) {
+        yield content.subarray(from, to)
+      }
+      const range = { offset: size >> 1, length: 20_000 }
+      const proven = await allBytes(provenRange(outboard!, range, read, call))
+      expect(proven.equals(content.subarray(size >> 1, (size >> 1) + 20_000))).toBe(true)
+    })
+  }
+
+  test(`${label}: what is assembled has an outboard, too`, async () => {
+    await using made = await make()
+    const chunks = [noise(200_000, 'a'), noise(300_000, 'b')]
+    const layout = chunks.map((bytes) => ({ digest: Digest.ofContent(bytes), size: bytes.length }))
+    await made.blobs.putChunks(
+      chunks.map((bytes, i) => ({ digest: layout[i]!.digest, bytes })),
+      call,
+    )
+    const whole = Buffer.concat(chunks)
+    await made.blobs.assemble(Digest.ofContent(whole), layout, call)
+    const outboard = await made.blobs.outboard(Digest.ofContent(whole), call)
+    expect(outboard?.shape.size).toBe(whole.length)
+    outboard!.verify()
   })
 
   test(`${label}: an abandoned blob is not there`, async () => {

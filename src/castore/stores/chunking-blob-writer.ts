@@ -1,20 +1,25 @@
 import type { Call } from '../../foundation/call.ts'
-import { Digest, DigestBuilder } from '../../foundation/digest.ts'
-import { encodeBlobLayout } from '../blob-layout-codec.ts'
+import { Digest } from '../../foundation/digest.ts'
 import type { BlobWriter, ChunkRef } from '../blob-store.ts'
 import type { ChunkBuffers } from '../chunking/chunk-buffers.ts'
 import { Chunker } from '../chunking/fast-cdc.ts'
 import type { RecordStore } from '../record-store.ts'
+import { OutboardBuilder } from '../verified/outboard-builder.ts'
+import { EMPTY_BLOB, putAssembled } from './assembled-blob.ts'
 
 /** How many bytes of chunks may be on their way to the store while the next ones are cut. */
 export const WRITING_BYTES_MAX = 4 * 1024 * 1024
 
-/** Cuts one blob into chunks, stores them as they come, and hashes the whole beside. */
+/**
+ * Cuts one blob into chunks and stores them as they come. The whole is hashed beside, and what
+ * proves ranges of it comes of the same pass; what is one chunk is named as that.
+ */
 export class ChunkingBlobWriter implements BlobWriter {
   readonly #records: RecordStore
   readonly #buffers: ChunkBuffers
   readonly #chunker: Chunker
-  readonly #builder = new DigestBuilder()
+  /** Of all chunks so far, made when it is clear that there is more than one. */
+  #builder: OutboardBuilder | undefined
   readonly #layout: ChunkRef[] = []
   readonly #writing: { readonly bytes: number; readonly stored: Promise<void> }[] = []
   #writingBytes = 0
@@ -26,21 +31,31 @@ export class ChunkingBlobWriter implements BlobWriter {
   }
 
   async write(bytes: Uint8Array, call: Call): Promise<void> {
-    this.#builder.update(bytes)
     const chunks = this.#chunker.push(bytes)
-    if (chunks.length > 0) await this.#store(chunks, call)
+    if (chunks.length === 0) return
+    // Something mostly follows; where nothing does, this was in vain.
+    for (const chunk of chunks) this.#hash(chunk)
+    await this.#store(chunks, call)
   }
 
   async commit(call: Call): Promise<Digest> {
     const last = this.#chunker.finish()
-    if (last !== undefined) await this.#store([last], call)
-    await this.#settle(0)
-    const digest = this.#builder.finish()
-    if (this.#layout.length > 1) {
-      const layout = { key: digest.bytes, bytes: encodeBlobLayout(this.#layout) }
-      await this.#records.put('layout', [layout], call)
+    if (last !== undefined) {
+      if (this.#layout.length > 0) this.#hash(last)
+      await this.#store([last], call)
     }
-    return digest
+    await this.#settle(0)
+    if (this.#builder === undefined || this.#layout.length < 2) {
+      return this.#layout[0]?.digest ?? EMPTY_BLOB
+    }
+    const built = this.#builder.finish()
+    await putAssembled(this.#records, this.#layout, built, call)
+    return built.digest
+  }
+
+  #hash(chunk: Uint8Array): void {
+    this.#builder ??= new OutboardBuilder()
+    this.#builder.push(chunk)
   }
 
   async #store(chunks: readonly Uint8Array[], call: Call): Promise<void> {

@@ -113,6 +113,7 @@ function noTotals(): Totals {
     'uploaded-nar': { records: 0, bytes: 0 },
     'uploaded-file': { records: 0, bytes: 0 },
     document: { records: 0, bytes: 0 },
+    outboard: { records: 0, bytes: 0 },
   }
 }
 

@@ -1,23 +1,38 @@
 import type { Call } from '../../foundation/call.ts'
-import { Digest, DigestBuilder } from '../../foundation/digest.ts'
-import { decodeBlobLayout, encodeBlobLayout } from '../blob-layout-codec.ts'
-import type { BlobReader, BlobStore, BlobWriter, ChunkRef } from '../blob-store.ts'
+import { Digest } from '../../foundation/digest.ts'
+import { Semaphore } from '../../foundation/semaphore.ts'
+import { SingleFlight } from '../../foundation/single-flight.ts'
+import { decodeBlobLayout } from '../blob-layout-codec.ts'
+import {
+  type BlobReader,
+  type BlobStore,
+  type BlobWriter,
+  type ChunkRef,
+  OUTBOARD_BYTES_MAX,
+} from '../blob-store.ts'
 import { CastoreError } from '../castore-error.ts'
 import { ChunkBuffers } from '../chunking/chunk-buffers.ts'
 import type { RecordStore } from '../record-store.ts'
+import { Outboard } from '../verified/outboard.ts'
+import { type BuiltOutboard, OutboardBuilder } from '../verified/outboard-builder.ts'
+import { TreeShape } from '../verified/tree-shape.ts'
+import { EMPTY_BLOB, putAssembled, putOutboard } from './assembled-blob.ts'
 import { ChunkedBlobReader } from './chunked-blob-reader.ts'
 import { ChunkingBlobWriter } from './chunking-blob-writer.ts'
 
-/** The digest of the empty blob, which every store holds. */
-export const EMPTY_BLOB = Digest.ofContent(new Uint8Array(0))
+/** How many blobs are read at once to make the outboards that they were stored without. */
+const BUILDING_MAX = 1
 
 /**
  * Blobs as chunks in a record store. A blob of one chunk is that chunk; one of several has a layout
- * record beside them, written when all of them are there.
+ * record beside them, written when all of them are there, and a record of its outboard. Blobs that
+ * were stored before there were outboards get theirs when somebody first asks for it.
  */
 export class RecordBlobStore implements BlobStore {
   readonly #records: RecordStore
   readonly #buffers = new ChunkBuffers()
+  readonly #building = new SingleFlight<BuiltOutboard>()
+  readonly #buildingRoom = new Semaphore(BUILDING_MAX)
 
   constructor(components: { records: RecordStore }) {
     this.#records = components.records
@@ -50,6 +65,23 @@ export class RecordBlobStore implements BlobStore {
 
   async chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]> {
     return await this.#records.sizes('chunk', keysOf(digests), call)
+  }
+
+  async outboard(digest: Digest, call: Call): Promise<Outboard | undefined> {
+    const [layout] = await this.layouts([digest], call)
+    if (layout === undefined) return undefined
+    const size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
+    const { groups, outboardBytes } = new TreeShape(size)
+    if (outboardBytes > OUTBOARD_BYTES_MAX) return undefined
+    if (groups === 1) return new Outboard(digest, size, new Uint8Array(0))
+    const [kept] = await this.#records.get('outboard', [digest.bytes], call)
+    if (kept?.length === outboardBytes) return new Outboard(digest, size, kept)
+    const build = (shared: Call): Promise<BuiltOutboard> => this.#build(digest, layout, shared)
+    const { outboard } =
+      layout.length === 1
+        ? await this.#hash(layout, call)
+        : await this.#building.run(digest.hex, build, call)
+    return new Outboard(digest, size, outboard)
   }
 
   async open(digest: Digest, call: Call): Promise<BlobReader | undefined> {
@@ -89,7 +121,7 @@ export class RecordBlobStore implements BlobStore {
     digest: Digest,
     layout: readonly ChunkRef[],
     call: Call,
-    hashed?: Digest,
+    hashed?: BuiltOutboard,
   ): Promise<void> {
     const held = await this.chunkSizes(
       layout.map((chunk) => chunk.digest),
@@ -100,20 +132,25 @@ export class RecordBlobStore implements BlobStore {
       const what = `a chunk of blob ${digest} is not held: ${missing.digest}`
       throw new CastoreError({ code: 'incomplete', digest: missing.digest.hex }, what)
     }
-    const actual = hashed ?? (await this.#hash(layout, call))
+    const built = hashed ?? (await this.#hash(layout, call))
+    const actual = built.digest
     if (!actual.equals(digest)) throw mismatch(digest, 'a blob')
     if (layout.length < 2) return // the chunk itself, or the empty blob
-    await this.#records.put(
-      'layout',
-      [{ key: digest.bytes, bytes: encodeBlobLayout(layout) }],
-      call,
-    )
+    await putAssembled(this.#records, layout, built, call)
   }
 
-  async #hash(layout: readonly ChunkRef[], call: Call): Promise<Digest> {
-    const builder = new DigestBuilder()
-    for await (const bytes of new ChunkedBlobReader(this, layout).read(0, call))
-      builder.update(bytes)
+  /** Makes the outboard of a blob that was stored without, and keeps it. */
+  async #build(digest: Digest, layout: readonly ChunkRef[], call: Call): Promise<BuiltOutboard> {
+    using _room = await this.#buildingRoom.acquire(1, call)
+    const built = await this.#hash(layout, call)
+    if (!built.digest.equals(digest)) throw mismatch(digest, 'what is stored of a blob')
+    await putOutboard(this.#records, built, call)
+    return built
+  }
+
+  async #hash(layout: readonly ChunkRef[], call: Call): Promise<BuiltOutboard> {
+    const builder = new OutboardBuilder()
+    for await (const bytes of new ChunkedBlobReader(this, layout).read(0, call)) builder.push(bytes)
     return builder.finish()
   }
 }

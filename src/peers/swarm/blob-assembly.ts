@@ -1,6 +1,7 @@
 import type { BlobStore, ChunkRef } from '../../castore/blob-store.ts'
+import { OutboardBuilder } from '../../castore/verified/outboard-builder.ts'
 import type { Call } from '../../foundation/call.ts'
-import { type Digest, DigestBuilder } from '../../foundation/digest.ts'
+import type { Digest } from '../../foundation/digest.ts'
 
 /**
  * How many bytes of chunks that came too early are kept in memory for one fetch: more than several
@@ -18,14 +19,15 @@ export interface EarlyRoom {
 
 /**
  * Puts one blob together of chunks that come in any order. The layout is a hint: the whole is
- * hashed as it comes. What comes early waits in memory for what is before it; where there is no
- * room, it is read back from the store in the end.
+ * hashed as it comes, and what proves ranges of the blob comes of the same pass. What comes early
+ * waits in memory for what is before it; where there is no room, it is read back from the store in
+ * the end.
  */
 export class BlobAssembly {
   readonly digest: Digest
   readonly layout: readonly ChunkRef[]
   readonly size: number
-  readonly #builder = new DigestBuilder()
+  readonly #builder = new OutboardBuilder()
   readonly #here: boolean[]
   readonly #early = new Map<number, Uint8Array>()
   readonly #room: EarlyRoom
@@ -103,7 +105,7 @@ export class BlobAssembly {
   }
 
   #hash(bytes: Uint8Array): void {
-    this.#builder.update(bytes)
+    this.#builder.push(bytes)
     this.#hashed++
   }
 

@@ -1,5 +1,8 @@
 import type { BlobReader, BlobStore, BlobWriter, ChunkRef } from '../../castore/blob-store.ts'
 import { CastoreError } from '../../castore/castore-error.ts'
+import { Outboard } from '../../castore/verified/outboard.ts'
+import { ProofError } from '../../castore/verified/proof-error.ts'
+import { TreeShape } from '../../castore/verified/tree-shape.ts'
 import { concatBytes } from '../../foundation/bytes.ts'
 import type { Call } from '../../foundation/call.ts'
 import { DIGEST_BYTES, Digest, DigestBuilder } from '../../foundation/digest.ts'
@@ -48,6 +51,21 @@ export class RemoteBlobStore implements BlobStore {
   async chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]> {
     const layouts = await this.layouts(digests, call)
     return layouts.map((layout) => layout?.reduce((sum, { size }) => sum + size, 0))
+  }
+
+  async outboard(digest: Digest, call: Call): Promise<Outboard | undefined> {
+    if (digest.equals(EMPTY_BLOB)) return new Outboard(digest, 0, new Uint8Array(0))
+    const request = { digest: digest.bytes, sendChunks: true, sendBao: true }
+    const answer = await this.#channel.unary(STAT, request, call)
+    if (answer === undefined || answer.chunks.length === 0) return undefined
+    const size = answer.chunks.reduce((sum, chunk) => sum + this.#chunkRef(chunk).size, 0)
+    try {
+      const isLeftOut = answer.bao.length === 0 && new TreeShape(size).outboardBytes > 0
+      return isLeftOut ? undefined : new Outboard(digest, size, answer.bao)
+    } catch (cause) {
+      if (!(cause instanceof ProofError)) throw cause
+      throw badAnswer(this.#channel.address, 'sent no outboard of the blob', cause)
+    }
   }
 
   async open(digest: Digest, call: Call): Promise<BlobReader | undefined> {
