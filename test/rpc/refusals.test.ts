@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Castore } from '../../src/castore/castore.ts'
 import { encodeEntries, toWireNode } from '../../src/castore/model/directory-codec.ts'
 import { DirectoryNode, FileNode } from '../../src/castore/model/node.ts'
+import { Outboard } from '../../src/castore/verified/outboard.ts'
 import { Digest } from '../../src/foundation/digest.ts'
 import {
   AddSignaturesRequest,
@@ -127,25 +128,53 @@ function stat(digest: Uint8Array) {
   return { digest, sendChunks: true, sendBao: false }
 }
 
-test('a blob’s chunks are told to who asks for them', async () => {
+test('a blob’s chunks and its outboard are told to who asks for them', async () => {
   await using it = await raw()
   const content = noise(3_000_000, 'chunked')
   await using writer = it.node.castore.blobs.create()
   await writer.write(content, call)
   const { bytes } = await writer.commit(call)
-  const ask = async (sendChunks: boolean) => {
-    const request = StatBlobRequest.encode({ digest: bytes, sendChunks, sendBao: true }).finish()
+  const ask = async (sendChunks: boolean, sendBao = !sendChunks) => {
+    const request = StatBlobRequest.encode({ digest: bytes, sendChunks, sendBao }).finish()
     const { messages } = await it.call('BlobService', 'Stat', request)
     return StatBlobResponse.decode(messages[0]!)
   }
   const { chunks, bao } = await ask(true)
   expect(chunks.reduce((sum, { size }) => sum + size, 0)).toBe(content.length)
   expect(bao).toHaveLength(0)
-  expect((await ask(false)).chunks).toEqual([])
+  const proof = await ask(false)
+  expect(proof.chunks).toEqual([])
+  new Outboard(Digest.of(bytes), content.length, proof.bao).verify()
+  expect((await ask(true, true)).bao).toEqual(proof.bao)
   const chunk = await it.call('BlobService', 'Read', digestOf(chunks[1]!.digest))
   const read = Buffer.concat(chunk.messages.map((message) => BlobChunk.decode(message).data))
   const { size } = chunks[0]!
   expect(read.equals(content.subarray(size, size + chunks[1]!.size))).toBe(true)
+})
+
+test('an outboard that is too long for one message is left out, and not made', async () => {
+  let made = 0
+  const around = (size: number) => (castore: Castore) => ({
+    ...castore,
+    blobs: Object.assign(Object.create(castore.blobs), {
+      layouts: async () => [[{ digest: A.digest, size }]],
+      outboard: async () => {
+        made++
+        return undefined
+      },
+    }),
+  })
+  for (const [size, expected] of [
+    [896 * 1024 * 1024, 1],
+    [896 * 1024 * 1024 + 16_385, 1],
+  ] as const) {
+    await using it = await raw({ around: around(size) })
+    const request = { digest: A.digest.bytes, sendChunks: true, sendBao: true }
+    const asked = StatBlobRequest.encode(request).finish()
+    const { messages } = await it.call('BlobService', 'Stat', asked)
+    expect(StatBlobResponse.decode(messages[0]!).bao).toHaveLength(0)
+    expect(made).toBe(expected)
+  }
 })
 
 describe('Directories', () => {
