@@ -13,7 +13,7 @@ import { directoryKey, pathKey } from './routing/routing-key.ts'
 export const ANNOUNCEMENTS_AT_ONCE = 4
 
 /** How many announcements may go out in one burst after a quiet time. */
-export const ANNOUNCEMENTS_BURST = 1_024
+export const ANNOUNCEMENTS_BURST = 512
 
 /**
  * How many announcements go out in a second from then on. Each is a lookup of its own, and whoever

@@ -8,7 +8,9 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
+import { MemoryDatastore, MountDatastore } from 'datastore-core'
 import { LevelDatastore } from 'datastore-level'
+import { Key } from 'interface-datastore'
 import { createLibp2p } from 'libp2p'
 import type { Call } from '../foundation/call.ts'
 import { type Clock, withDeadline } from '../foundation/clock.ts'
@@ -61,7 +63,7 @@ export interface HostComponents {
   readonly clock: Clock
   readonly log: Log
   readonly identity: PrivateKey
-  /** Where libp2p keeps what it knows of peers and provider records. */
+  /** Where libp2p keeps provider records. */
   readonly datastorePath: string
   /** Connections with these peers are turned down. */
   readonly isBanned: (peer: string) => boolean
@@ -117,7 +119,10 @@ export class Host implements PeerNetwork, Service {
     const datastore = new LevelDatastore(components.datastorePath)
     await datastore.open()
     const dials = new DialMemory(components)
-    const libp2p = await createNode(components, init, { datastore, dials })
+    // Kademlia notes every peer that it hears of, and again each time: not worth a disk.
+    const memory = { prefix: new Key('/peers'), datastore: new MemoryDatastore() }
+    const mounted = new MountDatastore([memory, { prefix: new Key('/'), datastore }])
+    const libp2p = await createNode(components, init, { datastore: mounted, dials })
     return new Host(components, init, { libp2p, datastore, dials })
   }
 
@@ -300,7 +305,7 @@ type Libp2pNode = Awaited<ReturnType<typeof createNode>>
 async function createNode(
   components: HostComponents,
   init: HostInit,
-  { datastore, dials }: { datastore: LevelDatastore; dials: DialMemory },
+  { datastore, dials }: { datastore: MountDatastore; dials: DialMemory },
 ) {
   const gate = new InboundGate()
   return await createLibp2p({
