@@ -12,6 +12,11 @@ export interface ChunkRef {
   readonly size: number
 }
 
+/** The length of a blob that is cut like this, in bytes. */
+export function blobBytes(layout: readonly ChunkRef[]): number {
+  return layout.reduce((sum, chunk) => sum + chunk.size, 0)
+}
+
 /** An open blob. Reading checks every chunk against its digest. */
 export interface BlobReader {
   /** Length of the blob in bytes. */

@@ -1,5 +1,4 @@
 import { toWireLayout } from '../../castore/blob-layout-codec.ts'
-import type { ChunkRef } from '../../castore/blob-store.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import { Request, Response } from '../../generated/cairn/exchange/v1/exchange.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
@@ -91,7 +90,10 @@ function wireWant(want: Want | 'cancel'): NonNullable<Request['want']> {
     case 'closure':
       return { $case: 'closure', closure: { root: want.root.bytes } }
     case 'layouts':
-      return { $case: 'layouts', layouts: { digests: bytesOf(want.digests) } }
+      return {
+        $case: 'layouts',
+        layouts: { digests: bytesOf(want.digests), outboards: want.outboards ?? false },
+      }
     case 'chunks':
       return { $case: 'chunks', chunks: { digests: bytesOf(want.digests) } }
   }
@@ -104,7 +106,7 @@ function wireAnswer(answer: Exclude<Answer, { type: 'chunks' }>): NonNullable<Re
     case 'directories':
       return { $case: 'directories', directories: { directories: [...answer.encoded] } }
     case 'layout':
-      return layoutAnswer(answer.index, answer.layout)
+      return layoutAnswer(answer)
     case 'absent':
       return { $case: 'absent', absent: { indices: [...answer.indices] } }
     case 'refused':
@@ -118,8 +120,12 @@ function pathInfoAnswer(index: number, pathInfo: PathInfo): NonNullable<Response
   return { $case: 'pathInfo', pathInfo: { index, pathInfo: toWireSigned(pathInfo) } }
 }
 
-function layoutAnswer(index: number, layout: readonly ChunkRef[]): NonNullable<Response['answer']> {
-  return { $case: 'layout', layout: { index, layout: toWireLayout(layout) } }
+function layoutAnswer({
+  index,
+  layout,
+  outboard,
+}: Extract<Answer, { type: 'layout' }>): NonNullable<Response['answer']> {
+  return { $case: 'layout', layout: { index, layout: toWireLayout(layout), outboard } }
 }
 
 /*

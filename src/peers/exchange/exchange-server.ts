@@ -13,6 +13,7 @@ import { peerError } from '../peer-error.ts'
 import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import { FrameError } from './frame-error.ts'
+import { OutboardServing, SERVING_OUTBOARD_BYTES_MAX } from './outboard-serving.ts'
 import type { Answer, Want } from './want.ts'
 
 /** How many requests of one channel may be under way or wait; one more ends the channel. */
@@ -75,6 +76,7 @@ export class ExchangeServer {
   readonly #components: ExchangeServerComponents
   readonly #room = new Semaphore(SERVING_BYTES_MAX)
   readonly #aheadRoom = new Semaphore(SERVING_AHEAD_BYTES_MAX)
+  readonly #outboardRoom = new Semaphore(SERVING_OUTBOARD_BYTES_MAX)
   #bytesServed = 0
 
   constructor(components: ExchangeServerComponents) {
@@ -189,7 +191,7 @@ export class ExchangeServer {
       case 'closure':
         return await this.#serveClosure(want.root, send, call)
       case 'layouts':
-        return await this.#serveLayouts(want.digests, send, call)
+        return await this.#serveLayouts(want, send, call)
       case 'chunks': {
         using _turn = await served.bulkReading.acquire(1, call)
         return await this.#serveChunks(want.digests, send, served, call)
@@ -234,15 +236,25 @@ export class ExchangeServer {
   }
 
   async #serveLayouts(
-    digests: readonly Digest[],
+    { digests, outboards }: Extract<Want, { type: 'layouts' }>,
     send: (answer: Answer) => Promise<void>,
     call: Call,
   ): Promise<void> {
-    const layouts = await this.#components.castore.blobs.layouts(digests, call)
+    const { blobs } = this.#components.castore
+    const layouts = await blobs.layouts(digests, call)
+    const { clock } = this.#components
+    const serving = new OutboardServing({ blobs, clock, room: this.#outboardRoom })
     const absent: number[] = []
     for (const [index, layout] of layouts.entries()) {
-      if (layout === undefined) absent.push(index)
-      else await send({ type: 'layout', index, layout })
+      if (layout === undefined) {
+        absent.push(index)
+      } else if (outboards === true) {
+        using outboard = await serving.lend(digests[index]!, layout, call)
+        const { bytes } = outboard
+        await send({ type: 'layout', index, layout, ...(bytes && { outboard: bytes }) })
+      } else {
+        await send({ type: 'layout', index, layout })
+      }
     }
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
   }

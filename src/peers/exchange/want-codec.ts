@@ -20,7 +20,11 @@ export function fromWireWant(
     case 'closure':
       return { type: 'closure', root: Digest.of(want.closure.root) }
     case 'layouts':
-      return { type: 'layouts', digests: checkedDigests(want.layouts.digests) }
+      return {
+        type: 'layouts',
+        digests: checkedDigests(want.layouts.digests),
+        ...(want.layouts.outboards ? { outboards: true } : {}),
+      }
     case 'chunks':
       return { type: 'chunks', digests: checkedDigests(want.chunks.digests) }
   }
@@ -35,7 +39,9 @@ export function fromWirePathInfoAnswer(message: PathInfoAnswer): Answer {
 /** A chunk list answer of its message. @throws FrameError, CastoreError */
 export function fromWireLayoutAnswer(message: LayoutAnswer): Answer {
   if (message.layout === undefined) throw malformedFrame('a layout answer holds a layout')
-  return { type: 'layout', index: message.index, layout: fromWireLayout(message.layout) }
+  const { index, outboard } = message
+  const layout = fromWireLayout(message.layout)
+  return { type: 'layout', index, layout, ...(outboard === undefined ? {} : { outboard }) }
 }
 
 function checkedDigests(digests: readonly Uint8Array[]): Digest[] {

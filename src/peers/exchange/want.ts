@@ -12,7 +12,12 @@ export type Want =
   /** All Directories below a root, parents first. */
   | { readonly type: 'closure'; readonly root: Digest }
   /** How blobs are cut into chunks. */
-  | { readonly type: 'layouts'; readonly digests: readonly Digest[] }
+  | {
+      readonly type: 'layouts'
+      readonly digests: readonly Digest[]
+      /** Whether outboards are wanted with them. Not every peer has or knows them. */
+      readonly outboards?: boolean
+    }
   /** Chunks, and so also blobs of one chunk. */
   | { readonly type: 'chunks'; readonly digests: readonly Digest[] }
 
@@ -20,7 +25,13 @@ export type Want =
 export type Answer =
   | { readonly type: 'path-info'; readonly index: number; readonly pathInfo: PathInfo }
   | { readonly type: 'directories'; readonly encoded: readonly Uint8Array[] }
-  | { readonly type: 'layout'; readonly index: number; readonly layout: readonly ChunkRef[] }
+  | {
+      readonly type: 'layout'
+      readonly index: number
+      readonly layout: readonly ChunkRef[]
+      /** What is said to prove ranges of the blob, if it was asked for and can be had. */
+      readonly outboard?: Uint8Array
+    }
   | {
       readonly type: 'chunks'
       readonly chunks: readonly { readonly index: number; readonly data: Uint8Array }[]

@@ -19,6 +19,7 @@ const WANTS: readonly (Want | 'cancel')[] = [
   { type: 'path-infos', hashes: [noise(20, 1), noise(20, 2)] },
   { type: 'closure', root: DIGESTS[0]! },
   { type: 'layouts', digests: DIGESTS },
+  { type: 'layouts', digests: DIGESTS, outboards: true },
   { type: 'chunks', digests: DIGESTS },
   'cancel',
 ]
@@ -27,6 +28,7 @@ const ANSWERS: readonly Answer[] = [
   { type: 'path-info', index: 1, pathInfo: pathInfoOf('answered') },
   { type: 'directories', encoded: [noise(50, 1), noise(3, 2)] },
   { type: 'layout', index: 2, layout: DIGESTS.map((digest, i) => ({ digest, size: i + 1 })) },
+  { type: 'layout', index: 0, layout: [], outboard: noise(64, 4) },
   { type: 'chunks', chunks: [{ index: 0, data: noise(40, 3) }] },
   { type: 'absent', indices: [1, 300] },
   { type: 'refused', reason: 'not today' },

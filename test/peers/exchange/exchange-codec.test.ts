@@ -26,6 +26,7 @@ const anyWant: fc.Arbitrary<Want> = fc.oneof(
   }),
   fc.record({ type: fc.constant('closure' as const), root: digest }),
   fc.record({ type: fc.constant('layouts' as const), digests }),
+  fc.record({ type: fc.constant('layouts' as const), digests, outboards: fc.constant(true) }),
   fc.record({ type: fc.constant('chunks' as const), digests }),
 )
 
@@ -35,11 +36,15 @@ const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
     type: fc.constant('directories' as const),
     encoded: fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 }),
   }),
-  fc.record({
-    type: fc.constant('layout' as const),
-    index,
-    layout: fc.array(fc.record({ digest, size: fc.integer({ min: 1, max: 2 ** 31 }) })),
-  }),
+  fc.record(
+    {
+      type: fc.constant('layout' as const),
+      index,
+      layout: fc.array(fc.record({ digest, size: fc.integer({ min: 1, max: 2 ** 31 }) })),
+      outboard: fc.uint8Array({ maxLength: 300 }),
+    },
+    { requiredKeys: ['type', 'index', 'layout'] },
+  ),
   fc.record({
     type: fc.constant('chunks' as const),
     chunks: fc.array(fc.record({ index, data: fc.uint8Array({ maxLength: 300 }) })),
@@ -76,6 +81,8 @@ function sayable(want: Want): unknown {
       return want.hashes.map((hash) => Buffer.from(hash).toString('hex'))
     case 'closure':
       return want.root.hex
+    case 'layouts':
+      return { digests: want.digests.map(({ hex }) => hex), outboards: want.outboards ?? false }
     default:
       return want.digests.map(({ hex }) => hex)
   }
@@ -97,6 +104,12 @@ test('an answer is read back as it was written', () => {
         const hex = (it: typeof answer): string[] =>
           it.encoded.map((encoded) => Buffer.from(encoded).toString('hex'))
         expect(hex(read.answer)).toEqual(hex(answer))
+      } else if (answer.type === 'layout' && read.answer.type === 'layout') {
+        const plain = ({ outboard, ...rest }: typeof answer) => ({
+          ...rest,
+          outboard: outboard === undefined ? 'none' : Array.from(outboard),
+        })
+        expect(shown(plain(read.answer))).toBe(shown(plain(answer)))
       } else {
         expect(shown(read.answer)).toBe(shown(answer))
       }

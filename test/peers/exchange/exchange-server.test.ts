@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest'
 import { MemoryRecordStore } from '../../../src/castore/stores/memory-record-store.ts'
 import { recordCastore } from '../../../src/castore/stores/record-castore.ts'
+import { Outboard } from '../../../src/castore/verified/outboard.ts'
 import type { Clock } from '../../../src/foundation/clock.ts'
 import { Digest } from '../../../src/foundation/digest.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
+import { unlessAborted } from '../../../src/foundation/single-flight.ts'
 import { systemClock } from '../../../src/foundation/system-clock.ts'
 import { SharePolicy } from '../../../src/pathinfo/share-policy.ts'
 import { Signer } from '../../../src/pathinfo/signer.ts'
@@ -23,6 +25,10 @@ import {
   TAKE_MS,
 } from '../../../src/peers/exchange/exchange-server.ts'
 import { memoryFrameChannels } from '../../../src/peers/exchange/memory-frame-channel.ts'
+import {
+  OUTBOARD_MS,
+  SERVING_OUTBOARD_BYTES_MAX,
+} from '../../../src/peers/exchange/outboard-serving.ts'
 import type { Answer, Want } from '../../../src/peers/exchange/want.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { KEYS, ownClaim, pathInfoOf, pathNamed } from '../../fixtures/claims.ts'
@@ -87,6 +93,60 @@ test('a closure comes root first, or is absent', async () => {
   expect(encoded.map((it) => Digest.ofContent(it).hex)).toEqual([B.digest.hex, A.digest.hex])
   const absent = await answersTo(2, { type: 'closure', root: Digest.of(noise(32)) })
   expect(absent).toEqual([{ type: 'absent', indices: [0] }, { type: 'done' }])
+})
+
+test('chunk lists come with outboards if these are asked for', async () => {
+  const { castore, answersTo } = await world()
+  const [digest] = await castore.blobs.putSmall([noise(20_000)], call)
+  const digests = [Digest.of(noise(32)), digest!]
+  const bare = await answersTo(1, { type: 'layouts', digests })
+  expect(bare[0]).not.toHaveProperty('outboard')
+  const [answer, absent] = await answersTo(2, { type: 'layouts', digests, outboards: true })
+  const { outboard } = answer as Extract<Answer, { type: 'layout' }>
+  new Outboard(digest!, 20_000, outboard!).verify()
+  expect(absent).toMatchObject({ type: 'absent', indices: [0] })
+})
+
+test('who asks for outboards that are long in the making gets the rest of its answer', async () => {
+  const clock = manualClock()
+  const { castore, near, responses } = await world(clock)
+  const contents = [noise(20_000, 1), noise(20_000, 2)]
+  const digests = await castore.blobs.putSmall(contents, call)
+  let asked = 0
+  castore.blobs.outboard = async (_, { signal }) => {
+    asked++
+    return await unlessAborted(new Promise<never>(() => undefined), signal)
+  }
+  await near.send([encodeRequest(1, { type: 'layouts', digests, outboards: true })])
+  await settled()
+  await clock.pass(OUTBOARD_MS)
+  await until(() => responses.at(-1)?.answer.type === 'done')
+  expect(responses.map(({ answer }) => answer.type)).toEqual(['layout', 'layout', 'done'])
+  for (const { answer } of responses) expect(answer).not.toHaveProperty('outboard')
+  expect(asked).toBe(1)
+})
+
+test('many who do not take their outboards do not make the memory grow', async () => {
+  const { castore, server } = await world()
+  const content = noise(17_000)
+  const [digest] = await castore.blobs.putSmall([content], call)
+  const size = 2 * 1024 ** 3 // its outboard has 8 MiB
+  castore.blobs.layouts = async () => [[{ digest: digest!, size }]]
+  let reading = 0
+  castore.blobs.outboard = async () => {
+    reading += 8 * 1024 * 1024
+    return undefined
+  }
+  for (let i = 0; i < 20; i++) {
+    const [near, far] = memoryFrameChannels()
+    far.send = () => new Promise(() => undefined)
+    void server.serve(`peer ${i}`, far)
+    const want = { type: 'layouts', digests: [digest!], outboards: true } as const
+    await near.send([encodeRequest(1, want)])
+  }
+  for (let i = 0; i < 20; i++) await settled()
+  expect(reading).toBeGreaterThan(0)
+  expect(reading).toBeLessThanOrEqual(SERVING_OUTBOARD_BYTES_MAX)
 })
 
 test('a request that is taken back ends as refused', async () => {

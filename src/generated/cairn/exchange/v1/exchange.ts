@@ -30,6 +30,7 @@ export interface ClosureWant {
 
 export interface LayoutsWant {
   digests: Uint8Array[];
+  outboards: boolean;
 }
 
 export interface ChunksWant {
@@ -64,6 +65,7 @@ export interface DirectoriesAnswer {
 export interface LayoutAnswer {
   index: number;
   layout?: BlobLayout | undefined;
+  outboard?: Uint8Array | undefined;
 }
 
 export interface ChunksAnswer {
@@ -282,13 +284,16 @@ export const ClosureWant: MessageFns<ClosureWant> = {
 };
 
 function createBaseLayoutsWant(): LayoutsWant {
-  return { digests: [] };
+  return { digests: [], outboards: false };
 }
 
 export const LayoutsWant: MessageFns<LayoutsWant> = {
   encode(message: LayoutsWant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.digests) {
       writer.uint32(10).bytes(v!);
+    }
+    if (message.outboards !== false) {
+      writer.uint32(16).bool(message.outboards);
     }
     return writer;
   },
@@ -312,6 +317,14 @@ export const LayoutsWant: MessageFns<LayoutsWant> = {
             }
 
             message.digests.push(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.outboards = reader.bool();
             continue;
           }
         }
@@ -637,7 +650,7 @@ export const DirectoriesAnswer: MessageFns<DirectoriesAnswer> = {
 };
 
 function createBaseLayoutAnswer(): LayoutAnswer {
-  return { index: 0, layout: undefined };
+  return { index: 0, layout: undefined, outboard: undefined };
 }
 
 export const LayoutAnswer: MessageFns<LayoutAnswer> = {
@@ -647,6 +660,9 @@ export const LayoutAnswer: MessageFns<LayoutAnswer> = {
     }
     if (message.layout !== undefined) {
       BlobLayout.encode(message.layout, writer.uint32(18).fork()).join();
+    }
+    if (message.outboard !== undefined) {
+      writer.uint32(26).bytes(message.outboard);
     }
     return writer;
   },
@@ -678,6 +694,14 @@ export const LayoutAnswer: MessageFns<LayoutAnswer> = {
             }
 
             message.layout = BlobLayout.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.outboard = reader.bytes();
             continue;
           }
         }
