@@ -22,10 +22,11 @@ export interface BlobReader {
   /** Length of the blob in bytes. */
   readonly size: number
   /**
-   * The bytes from `offset` to the end, in pieces of at most one chunk, read ahead of the consumer.
+   * The bytes from `offset` on, in pieces of at most one chunk, read ahead of the consumer: as many
+   * as `length` says, or up to the end. A range may reach beyond the end, which ends it.
    * @throws CastoreError where a chunk is missing or rotten
    */
-  read(offset: number, call: Call): AsyncIterable<Uint8Array>
+  read(offset: number, call: Call, length?: number): AsyncIterable<Uint8Array>
 }
 
 /** Where blobs and their chunks can be read. */

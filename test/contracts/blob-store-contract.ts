@@ -5,7 +5,7 @@ import { CHUNK_BYTES_MAX } from '../../src/castore/chunking/fast-cdc.ts'
 import { provenRange } from '../../src/castore/verified/proven-range.ts'
 import type { Span } from '../../src/castore/verified/tree-shape.ts'
 import { Digest } from '../../src/foundation/digest.ts'
-import { allBytes, call, noise } from '../fixtures/content.ts'
+import { allBytes, call, collect, noise } from '../fixtures/content.ts'
 
 const absent = Digest.ofContent(noise(50, 'absent'))
 
@@ -47,9 +47,19 @@ export function blobStoreContract(
       expect(digest.hex).toBe(Digest.ofContent(content).hex)
       const reader = await made.blobs.open(digest, call)
       expect(reader?.size).toBe(size)
-      for (const offset of [0, 1, size >> 1, size - 1, size]) {
+      for (const offset of [0, 1, size >> 1, size - 1, size, size + 1]) {
         const read = await allBytes(reader!.read(offset, call))
         expect(read.equals(content.subarray(offset)), `from ${offset}`).toBe(true)
+        for (const length of [0, 1, 1000, size >> 1, size, size + 9]) {
+          const pieces = await collect(reader!.read(offset, call, length))
+          const what = `${length} from ${offset}`
+          expect(
+            pieces.every((piece) => piece.length > 0),
+            what,
+          ).toBe(true)
+          const right = content.subarray(offset, offset + length)
+          expect(Buffer.concat(pieces).equals(right), what).toBe(true)
+        }
       }
     })
   }

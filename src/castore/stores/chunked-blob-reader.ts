@@ -1,7 +1,8 @@
 import type { Call } from '../../foundation/call.ts'
 import { readAhead } from '../../foundation/read-ahead.ts'
-import type { BlobReader, BlobSource, ChunkRef } from '../blob-store.ts'
+import { type BlobReader, type BlobSource, blobBytes, type ChunkRef } from '../blob-store.ts'
 import { CastoreError } from '../castore-error.ts'
+import { chunksCovering, windowsOf } from './chunk-windows.ts'
 
 /** How many bytes of chunks are asked for at once. */
 const WINDOW_BYTES = 1024 * 1024
@@ -18,17 +19,20 @@ export class ChunkedBlobReader implements BlobReader {
   constructor(source: Pick<BlobSource, 'readChunks'>, layout: readonly ChunkRef[]) {
     this.#source = source
     this.#layout = layout
-    this.size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
+    this.size = blobBytes(layout)
   }
 
-  async *read(offset: number, call: Call): AsyncGenerator<Uint8Array> {
-    const { windows, skip } = windowsFrom(this.#layout, offset)
-    let leading = skip
+  async *read(offset: number, call: Call, length = Infinity): AsyncGenerator<Uint8Array> {
+    const { chunks, from } = chunksCovering(this.#layout, { from: offset, to: offset + length })
+    let at = from
+    const windows = windowsOf(chunks, WINDOW_BYTES)
     for await (const pieces of readAhead(windows, WINDOWS_AHEAD, (it) => this.#window(it, call))) {
       for (const bytes of pieces) {
         call.signal.throwIfAborted()
-        yield leading === 0 ? bytes : bytes.subarray(leading)
-        leading = 0
+        const begin = Math.max(offset - at, 0)
+        const end = Math.min(offset + length - at, bytes.length)
+        at += bytes.length
+        yield end - begin === bytes.length ? bytes : bytes.subarray(begin, end)
       }
     }
   }
@@ -51,32 +55,4 @@ export class ChunkedBlobReader implements BlobReader {
       return bytes
     })
   }
-}
-
-/** The chunks that cover a blob from `offset` on, and how much of the first to leave out. */
-function windowsFrom(
-  layout: readonly ChunkRef[],
-  offset: number,
-): { windows: ChunkRef[][]; skip: number } {
-  const windows: ChunkRef[][] = []
-  let window: ChunkRef[] = []
-  let windowBytes = 0
-  let skip = offset
-  let begun = false
-  for (const chunk of layout) {
-    if (!begun && skip >= chunk.size) {
-      skip -= chunk.size
-      continue
-    }
-    begun = true
-    if (windowBytes > 0 && windowBytes + chunk.size > WINDOW_BYTES) {
-      windows.push(window)
-      window = []
-      windowBytes = 0
-    }
-    window.push(chunk)
-    windowBytes += chunk.size
-  }
-  if (window.length > 0) windows.push(window)
-  return { windows, skip: begun ? skip : 0 }
 }

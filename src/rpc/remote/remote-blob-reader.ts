@@ -31,8 +31,8 @@ export class RemoteBlobReader implements BlobReader {
     this.size = init.size
   }
 
-  async *read(offset: number, call: Call): AsyncGenerator<Uint8Array> {
-    if (offset >= this.size) return
+  async *read(offset: number, call: Call, length = Infinity): AsyncGenerator<Uint8Array> {
+    if (offset >= this.size || length === 0) return
     const builder = new DigestBuilder()
     let at = 0
     const request = { digest: this.#digest.bytes }
@@ -44,9 +44,10 @@ export class RemoteBlobReader implements BlobReader {
       call.signal.throwIfAborted()
       builder.update(piece)
       const skip = Math.max(0, offset - at)
+      const wanted = piece.subarray(skip, Math.max(0, offset + length - at))
       at += piece.length
       if (at > this.size) break
-      if (skip < piece.length) yield piece.subarray(skip)
+      if (wanted.length > 0) yield wanted
     }
     call.signal.throwIfAborted()
     if (at === this.size && builder.finish().equals(this.#digest)) return
