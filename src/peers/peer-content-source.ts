@@ -1,3 +1,4 @@
+import type { BlobReader } from '../castore/blob-store.ts'
 import type { Castore } from '../castore/castore.ts'
 import { CHUNK_BYTES_MIN } from '../castore/chunking/fast-cdc.ts'
 import { FileNode } from '../castore/model/node.ts'
@@ -14,6 +15,7 @@ import { fetchContent } from './swarm/content-fetch.ts'
 import type { ContentFetchComponents } from './swarm/content-fetch-components.ts'
 import { fetchDirectories, leavesFirst } from './swarm/directory-fetch.ts'
 import { HolderSet } from './swarm/holder-set.ts'
+import { openProven } from './swarm/proven-blob-reader.ts'
 
 /**
  * Length of the longest blob that is fetched by its digest alone, in bytes. Nothing but the whole
@@ -55,6 +57,11 @@ export class PeerContentSource implements ContentSource {
       }
     }
     return false
+  }
+
+  async openBlob(digest: Digest, into: Castore, call: Call): Promise<BlobReader | undefined> {
+    const components = { ...this.#components, castore: into }
+    return await openProven({ digest }, new HolderSet(this.#neighbours()), components, call)
   }
 
   async fetchDirectories(root: Digest, into: Castore, call: Call): Promise<boolean> {

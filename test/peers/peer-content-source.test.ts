@@ -42,6 +42,18 @@ test('blobs and Directories come from a neighbour by their digests alone', async
   expect((await allBytes(renderNar(path, b.castore, call))).equals(nar)).toBe(true)
 })
 
+test('a part of a neighbour’s blob is read by its digest alone', async () => {
+  const { node } = await holder()
+  await using _a = node
+  await using b = await peerNode({ bootstrap: [node] })
+  await connected(node, b)
+  const reader = await sourceOf(b).openBlob(Digest.ofContent(LARGE), b.castore, call)
+  expect(reader!.size).toBe(LARGE.length)
+  const part = await allBytes(reader!.read(1_234_567, call, 1000))
+  expect(part.equals(LARGE.subarray(1_234_567, 1_235_567))).toBe(true)
+  expect(await sourceOf(b).openBlob(Digest.of(noise(32)), b.castore, call)).toBeUndefined()
+})
+
 test('what no neighbour has is absent', async () => {
   const { node } = await holder()
   await using _a = node

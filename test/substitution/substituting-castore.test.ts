@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { BlobReader } from '../../src/castore/blob-store.ts'
 import type { Castore } from '../../src/castore/castore.ts'
 import { Directory } from '../../src/castore/model/directory.ts'
 import { DirectoryNode } from '../../src/castore/model/node.ts'
@@ -38,6 +39,10 @@ class Neighbour implements ContentSource {
     for await (const piece of reader.read(0, call)) await writer.write(piece, call)
     await writer.commit(call)
     return true
+  }
+
+  async openBlob(digest: Digest): Promise<BlobReader | undefined> {
+    return await this.castore.blobs.open(digest, call)
   }
 
   async fetchDirectories(root: Digest, into: Castore): Promise<boolean> {

@@ -87,7 +87,7 @@ async function askForLayouts(
 }
 
 /** Chunks add up to the blob, none is larger than a chunk may be, and a single one is the blob. */
-function isPlausible(blob: WantedBlob, layout: readonly ChunkRef[]): boolean {
+export function isPlausible(blob: WantedBlob, layout: readonly ChunkRef[]): boolean {
   const size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
   if (size !== blob.size || layout.length > chunksAtMost(blob)) return false
   if (layout.length === 1) return layout[0]!.digest.equals(blob.digest)
