@@ -22,14 +22,19 @@ export interface Victims {
 
 /** What the parent asks for. */
 export type Order =
-  | { readonly do: 'begin'; readonly victims: Victims; readonly crews: readonly Crew[] }
+  | {
+      readonly do: 'begin'
+      readonly victims: Victims
+      readonly crews: readonly Crew[]
+      /** How long a bad peer lives until it comes back under another name, in milliseconds. */
+      readonly peerLifeMs: number
+    }
   | { readonly do: 'rest' }
 
 /** Bad peers of the network, and bad clients of the gateways and of gRPC. */
 export type Crew = 'peers' | 'clients'
 
-/** How long an act waits until the next of its kind, so that a soak is hostile and no benchmark. */
-const PEER_LIFE_MS = 8_000
+/** How long a bad client waits until its next act. */
 const ACT_MS = 400
 
 /** How many connections that say nothing are held open at each listener. */
@@ -43,10 +48,14 @@ let underWay: Promise<unknown> = Promise.resolve()
 process.on('message', (order: Order) => {
   if (order.do === 'begin') {
     resting = new AbortController()
-    const { victims, crews } = order
+    const { victims, crews, peerLifeMs } = order
     const { signal } = resting
     underWay = Promise.all([
-      ...(crews.includes('peers') ? ROLES.map((it, i) => peerLives(it, victims, i, signal)) : []),
+      ...(crews.includes('peers')
+        ? ROLES.map((it, i) =>
+            peerLives({ role: it, turn: i, lifeMs: peerLifeMs }, victims, signal),
+          )
+        : []),
       ...(crews.includes('clients') ? [clientActs(victims, signal)] : []),
     ])
     underWay.catch((error) => {
@@ -73,12 +82,11 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** Bad peers of a role, one life after the other: each is banned sooner or later. */
 async function peerLives(
-  role: (typeof ROLES)[number],
+  { role, turn, lifeMs }: { role: (typeof ROLES)[number]; turn: number; lifeMs: number },
   victims: Victims,
-  turn: number,
   signal: AbortSignal,
 ): Promise<void> {
-  await pause((PEER_LIFE_MS / ROLES.length) * turn, signal)
+  await pause((lifeMs / ROLES.length) * turn, signal)
   while (!signal.aborted) {
     await using stack = new AsyncDisposableStack()
     const trojan = inPieces(narOf(directory({ trojan: file('horse') })), [1000])
@@ -88,7 +96,7 @@ async function peerLives(
     await ingestNar(trojan, node.castore, call)
     count(role)
     if (role === 'flooder') await floods(node, victims, signal)
-    await pause(PEER_LIFE_MS, signal)
+    await pause(lifeMs, signal)
   }
 }
 

@@ -1,3 +1,8 @@
+/*
+ * npm run soak [-- --minutes 20 --stretch 60 --life 30 --crews peers,clients]: honest nodes work, by
+ * turns in peace and beside bad peers, each of which comes back under another name every so many
+ * seconds, and bad clients. Prints the honest rates, what the hostile did, and the nodes' memory.
+ */
 import { parseArgs } from 'node:util'
 import type { Stretch } from './honest-load.ts'
 import type { Crew } from './hostile.ts'
@@ -7,13 +12,17 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '20' },
     stretch: { type: 'string', default: '60' },
+    life: { type: 'string', default: '30' },
     crews: { type: 'string', default: 'peers,clients' },
   },
 })
 const crews = (values.crews === '' ? [] : values.crews.split(',')) as Crew[]
+const peerLifeMs = Number(values.life) * 1000
 const stretchMs = Number(values.stretch) * 1000
 const stretches = Math.max(1, Math.round((Number(values.minutes) * 60_000) / stretchMs / 2))
-const report = await soak({ stretches, stretchMs, crews }, (words) => console.log(words))
+const report = await soak({ stretches, stretchMs, crews, peerLifeMs }, (words) =>
+  console.log(words),
+)
 
 const ratio = rate(report.hostile) / rate(report.calm)
 console.log(`\nwhat the hostile did: ${JSON.stringify(report.acts)}`)

@@ -15,6 +15,7 @@ test('honest nodes work on beside hostile ones: no wrong byte, no failure, no he
     stretches: 1,
     stretchMs: STRETCH_MS,
     crews: ['peers', 'clients'],
+    peerLifeMs: STRETCH_MS - 1_000,
   })
   const [calm, hostile] = [report.calm[0]!, report.hostile[0]!]
   for (const { paths, failures } of [calm, hostile]) {

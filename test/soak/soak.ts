@@ -31,7 +31,7 @@ export interface SoakReport {
  * Every byte is compared. @throws where one is wrong, or an honest request fails in peace
  */
 export async function soak(
-  init: { stretches: number; stretchMs: number; crews: readonly Crew[] },
+  init: { stretches: number; stretchMs: number; crews: readonly Crew[]; peerLifeMs: number },
   tell: (words: string) => void = () => undefined,
 ): Promise<SoakReport> {
   await using stack = new AsyncDisposableStack()
@@ -61,7 +61,7 @@ export async function soak(
   for (let i = 0; i < init.stretches; i++) {
     calm.push(await load.run(init.stretchMs))
     tell(`calm     ${shown(calm.at(-1)!)}, ${memory.latest()}`)
-    order(hostile, { do: 'begin', victims, crews: init.crews })
+    order(hostile, { do: 'begin', victims, crews: init.crews, peerLifeMs: init.peerLifeMs })
     beset.push(await load.run(init.stretchMs))
     const done = once(hostile, 'message') as Promise<[{ acts: Record<string, number> }]>
     order(hostile, { do: 'rest' })
