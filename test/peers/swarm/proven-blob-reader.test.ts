@@ -12,7 +12,8 @@ import * as bad from '../../fixtures/bad-peers.ts'
 import { allBytes, call, noise } from '../../fixtures/content.ts'
 import { connected, type PeerNode, peerNode } from '../../fixtures/peer-node.ts'
 
-const CONTENT = noise(5_000_000, 'read in parts')
+// Its first two chunks are not the longest possible, so that they may be said to be longer.
+const CONTENT = noise(5_000_000, 'large')
 const BLOB = { digest: Digest.ofContent(CONTENT), size: CONTENT.length }
 
 async function holding(content = CONTENT, misbehaviour?: () => bad.Misbehaviour) {
