@@ -1,5 +1,5 @@
 import type { Call } from '../foundation/call.ts'
-import type { Digest } from '../foundation/digest.ts'
+import { Digest } from '../foundation/digest.ts'
 import type { Outboard } from './verified/outboard.ts'
 import type { BuiltOutboard } from './verified/outboard-builder.ts'
 
@@ -16,6 +16,9 @@ export interface ChunkRef {
 export function blobBytes(layout: readonly ChunkRef[]): number {
   return layout.reduce((sum, chunk) => sum + chunk.size, 0)
 }
+
+/** The digest of the empty blob, which every store holds. */
+export const EMPTY_BLOB = Digest.ofContent(new Uint8Array(0))
 
 /** An open blob. Reading checks every chunk against its digest. */
 export interface BlobReader {

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { generateToken, TokenHash } from '../foundation/access-token.ts'
+import { generateToken, isTokenName, TokenHash } from '../foundation/access-token.ts'
 import { answer } from './node-options.ts'
 
 /** `cairn token`: tokens by which other machines may write to a node. */
@@ -33,6 +33,6 @@ Examples:
 }
 
 function checkedName(name: string): string {
-  if (/^[\w.@-]{1,64}$/.test(name)) return name
+  if (isTokenName(name)) return name
   throw new InvalidArgumentError('it is written with up to 64 letters, digits, and _ . @ -')
 }

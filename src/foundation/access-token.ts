@@ -6,6 +6,13 @@ const TOKEN_BYTES = 32
 /** Characters of the longest text that is looked at as a token. */
 export const TOKEN_LENGTH_MAX = 256
 
+const NAME = /^[\w.@-]{1,64}$/
+
+/** Whether a token may be called so. */
+export function isTokenName(text: string): boolean {
+  return NAME.test(text)
+}
+
 /** What is kept of a token: whose it is, and its SHA-256. The token itself is kept nowhere. */
 export class TokenHash {
   readonly name: string
@@ -22,8 +29,8 @@ export class TokenHash {
 
   /** Reads `NAME:sha256:HEX`, undefined where the text is none. */
   static parse(text: string): TokenHash | undefined {
-    const [, name, hex] = /^([\w.@-]{1,64}):sha256:([0-9a-f]{64})$/.exec(text) ?? []
-    if (name === undefined || hex === undefined) return undefined
+    const [, name, hex] = /^([^:]+):sha256:([0-9a-f]{64})$/.exec(text) ?? []
+    if (name === undefined || hex === undefined || !isTokenName(name)) return undefined
     return new TokenHash(name, Buffer.from(hex, 'hex'))
   }
 

@@ -1,3 +1,5 @@
+import type { Server } from 'node:net'
+
 /** Where a face of the node listens. */
 export type ListenAddress =
   /** `HOST:PORT`; port 0 lets the system choose. */
@@ -22,6 +24,20 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
   if (port === undefined || Number(port) > 65_535) return undefined
   return { kind: 'tcp', host: (bracketed ?? plain)!, port: Number(port) }
+}
+
+/** The address that a server is bound to, its port the real one; the given one where it is not. */
+export function boundAddress(
+  address: ListenAddress,
+  bound: ReturnType<Server['address']> | undefined,
+): ListenAddress {
+  if (bound === null || bound === undefined) return address
+  if (typeof bound === 'string') return { kind: 'unix', path: bound }
+  return {
+    kind: 'tcp',
+    host: address.kind === 'tcp' ? address.host : bound.address,
+    port: bound.port,
+  }
 }
 
 /** The text of an address, as {@link parseListenAddress} reads it. */

@@ -1,7 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, deadline } from '../foundation/clock.ts'
-import { type ListenAddress, renderListenAddress } from '../foundation/listen-address.ts'
+import {
+  boundAddress,
+  type ListenAddress,
+  renderListenAddress,
+} from '../foundation/listen-address.ts'
 import { listenAt } from '../foundation/listening.ts'
 import type { Log } from '../foundation/log.ts'
 import { Semaphore } from '../foundation/semaphore.ts'
@@ -100,10 +104,8 @@ export class Gateway implements Service {
 }
 
 function urlOf(address: ListenAddress, bound: string | AddressInfo | null): string {
-  if (typeof bound === 'string') return `unix:${bound}`
-  if (bound === null) return renderListenAddress(address)
-  const host = address.kind === 'tcp' ? address.host : bound.address
-  return `http://${host.includes(':') ? `[${host}]` : host}:${bound.port}`
+  const text = renderListenAddress(boundAddress(address, bound))
+  return bound === null || typeof bound === 'string' ? text : `http://${text}`
 }
 
 function makeApp(components: GatewayComponents, limits: GatewayLimits): FastifyInstance {

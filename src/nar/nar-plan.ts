@@ -1,6 +1,6 @@
+import { EMPTY_BLOB } from '../castore/blob-store.ts'
 import type { Entry } from '../castore/model/directory.ts'
 import type { DirectoryNode, FileNode, Node } from '../castore/model/node.ts'
-import { Digest } from '../foundation/digest.ts'
 import type { DirectoryTree } from './directory-tree.ts'
 import { tooDeep, wrongSize } from './nar-error.ts'
 import { NodeSizes } from './nar-size.ts'
@@ -24,8 +24,6 @@ const WINDOW_BYTES = 8 * 1024 * 1024
 
 /** How many parts one window of a plan has at the most, tokens included. */
 const WINDOW_PARTS_MAX = 4096
-
-const EMPTY_BLOB = Digest.ofContent(new Uint8Array(0))
 
 /** Bytes `from` to `to` of a file's content. */
 export interface FileRange {

@@ -4,7 +4,11 @@ import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 import type { AccessTokens } from '../foundation/access-token.ts'
 import { deadline } from '../foundation/clock.ts'
-import { type ListenAddress, renderListenAddress } from '../foundation/listen-address.ts'
+import {
+  boundAddress,
+  type ListenAddress,
+  renderListenAddress,
+} from '../foundation/listen-address.ts'
 import { listenAt } from '../foundation/listening.ts'
 import type { Service } from '../foundation/service.ts'
 import { blobService } from './blob-service.ts'
@@ -68,12 +72,7 @@ export class RpcServer implements Service {
 
   /** What clients connect to, with the real port once it has started. */
   get address(): string {
-    const bound = this.#listeners[0]?.address()
-    const { address } = this.#init
-    if (typeof bound === 'string') return `unix:${bound}`
-    if (bound === undefined || bound === null) return renderListenAddress(address)
-    const host = address.kind === 'tcp' ? address.host : bound.address
-    return renderListenAddress({ kind: 'tcp', host, port: bound.port })
+    return renderListenAddress(boundAddress(this.#init.address, this.#listeners[0]?.address()))
   }
 
   /** How many connections are open. */

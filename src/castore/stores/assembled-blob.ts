@@ -1,12 +1,8 @@
 import type { Call } from '../../foundation/call.ts'
-import { Digest } from '../../foundation/digest.ts'
 import { encodeBlobLayout } from '../blob-layout-codec.ts'
 import { type ChunkRef, OUTBOARD_BYTES_MAX } from '../blob-store.ts'
 import type { RecordStore } from '../record-store.ts'
 import type { BuiltOutboard } from '../verified/outboard-builder.ts'
-
-/** The digest of the empty blob, which every store holds. */
-export const EMPTY_BLOB = Digest.ofContent(new Uint8Array(0))
 
 /**
  * Keeps how a blob of several chunks is put together, and what proves ranges of it. These are two

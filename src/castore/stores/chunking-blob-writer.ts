@@ -1,11 +1,11 @@
 import type { Call } from '../../foundation/call.ts'
 import { Digest } from '../../foundation/digest.ts'
-import type { BlobWriter, ChunkRef } from '../blob-store.ts'
+import { type BlobWriter, type ChunkRef, EMPTY_BLOB } from '../blob-store.ts'
 import type { ChunkBuffers } from '../chunking/chunk-buffers.ts'
 import { Chunker } from '../chunking/fast-cdc.ts'
 import type { RecordStore } from '../record-store.ts'
 import { OutboardBuilder } from '../verified/outboard-builder.ts'
-import { EMPTY_BLOB, putAssembled } from './assembled-blob.ts'
+import { putAssembled } from './assembled-blob.ts'
 
 /** How many bytes of chunks may be on their way to the store while the next ones are cut. */
 export const WRITING_BYTES_MAX = 4 * 1024 * 1024

@@ -8,6 +8,7 @@ import {
   type BlobStore,
   type BlobWriter,
   type ChunkRef,
+  EMPTY_BLOB,
   OUTBOARD_BYTES_MAX,
 } from '../blob-store.ts'
 import { CastoreError } from '../castore-error.ts'
@@ -16,7 +17,7 @@ import type { RecordStore } from '../record-store.ts'
 import { Outboard } from '../verified/outboard.ts'
 import { type BuiltOutboard, OutboardBuilder } from '../verified/outboard-builder.ts'
 import { TreeShape } from '../verified/tree-shape.ts'
-import { EMPTY_BLOB, putAssembled, putOutboard } from './assembled-blob.ts'
+import { putAssembled, putOutboard } from './assembled-blob.ts'
 import { ChunkedBlobReader } from './chunked-blob-reader.ts'
 import { ChunkingBlobWriter } from './chunking-blob-writer.ts'
 

@@ -1,4 +1,10 @@
-import type { BlobReader, BlobStore, BlobWriter, ChunkRef } from '../../castore/blob-store.ts'
+import {
+  type BlobReader,
+  type BlobStore,
+  type BlobWriter,
+  type ChunkRef,
+  EMPTY_BLOB,
+} from '../../castore/blob-store.ts'
 import { CastoreError } from '../../castore/castore-error.ts'
 import { Outboard } from '../../castore/verified/outboard.ts'
 import { ProofError } from '../../castore/verified/proof-error.ts'
@@ -20,9 +26,6 @@ const STAT: RemoteMethod<StatBlobRequest, StatBlobResponse> = {
   request: StatBlobRequest,
   response: StatBlobResponse,
 }
-
-/** The digest of the empty blob, which every store holds. */
-const EMPTY_BLOB = Digest.ofContent(new Uint8Array(0))
 
 /**
  * Blobs of another node, or of any server that speaks tvix's BlobService. What comes from there is
