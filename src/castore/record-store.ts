@@ -15,6 +15,8 @@ export const RECORD_KINDS = {
   document: 7,
   /** What proves ranges of a blob of several chunks: the parents of its BLAKE3 tree. */
   outboard: 8,
+  /** Whether its owner shares a path, whatever the policy says of it. */
+  'share-choice': 9,
 } as const
 
 export type RecordKind = keyof typeof RECORD_KINDS

@@ -114,6 +114,7 @@ function noTotals(): Totals {
     'uploaded-file': { records: 0, bytes: 0 },
     document: { records: 0, bytes: 0 },
     outboard: { records: 0, bytes: 0 },
+    'share-choice': { records: 0, bytes: 0 },
   }
 }
 
