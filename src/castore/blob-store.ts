@@ -1,5 +1,6 @@
 import type { Call } from '../foundation/call.ts'
 import { Digest } from '../foundation/digest.ts'
+import type { PackedBytes } from './record-store.ts'
 import type { Outboard } from './verified/outboard.ts'
 import type { BuiltOutboard } from './verified/outboard-builder.ts'
 
@@ -9,6 +10,28 @@ export const OUTBOARD_BYTES_MAX = 16 * 1024 * 1024
 /** A piece of a blob: the digest of its bytes, and their number. */
 export interface ChunkRef {
   readonly digest: Digest
+  readonly size: number
+}
+
+/** A blob, and its length in bytes if that is known for certain. */
+export interface NamedBlob {
+  readonly digest: Digest
+  readonly size?: number | undefined
+}
+
+/** A chunk that somebody gives, and what it is said to be. */
+export interface GivenChunk {
+  readonly digest: Digest
+  readonly bytes: Uint8Array
+  /** The zstd frame that the bytes were unpacked from, to be stored as it is. */
+  readonly stored?: PackedBytes | undefined
+}
+
+/** A chunk as it is stored: its bytes, or a zstd frame of them. */
+export interface PackedChunk {
+  readonly packing: 'raw' | 'zstd'
+  readonly bytes: Uint8Array
+  /** Length of the chunk in bytes. */
   readonly size: number
 }
 
@@ -54,8 +77,20 @@ export interface BlobSource {
    */
   outboard(digest: Digest, call: Call): Promise<Outboard | undefined>
 
-  /** Opens a blob, or undefined where it is not held. */
-  open(digest: Digest, call: Call): Promise<BlobReader | undefined>
+  /**
+   * Opens a blob, or undefined where it is not held. `size` is its length in bytes where that is
+   * known for certain, as of a file in a Directory: who has the blob elsewhere need not prove it.
+   */
+  open(digest: Digest, call: Call, size?: number): Promise<BlobReader | undefined>
+}
+
+/** Where chunks can be had as they are stored, to be handed on. */
+export interface PackedChunkSource {
+  /**
+   * Reads whole chunks, packed or not, for those who prove them: nothing says that they hash to
+   * their digests. Undefined for what is not held.
+   */
+  readPacked(digests: readonly Digest[], call: Call): Promise<(PackedChunk | undefined)[]>
 }
 
 /** Takes one blob in, piece by piece. Disposing of it before `commit` abandons the blob. */
@@ -79,7 +114,7 @@ export interface BlobStore extends BlobSource {
   putSmall(contents: readonly Uint8Array[], call: Call): Promise<Digest[]>
 
   /** Takes in chunks. @throws CastoreError where content does not match the digest it comes with */
-  putChunks(chunks: readonly { digest: Digest; bytes: Uint8Array }[], call: Call): Promise<void>
+  putChunks(chunks: readonly GivenChunk[], call: Call): Promise<void>
 
   /**
    * Declares a blob of chunks that are held already. The layout may come from a stranger: the

@@ -1,4 +1,5 @@
 import { FaultError } from '../foundation/fault.ts'
+import type { RecordName } from './record-store.ts'
 
 /** All that can go wrong in the castore. */
 export type CastoreFault =
@@ -9,7 +10,12 @@ export type CastoreFault =
   /** Something that the store refers to is not there. */
   | { readonly code: 'incomplete'; readonly digest: string }
   /** A stored record does not read back as it was written. */
-  | { readonly code: 'record-corrupt'; readonly where: string }
+  | {
+      readonly code: 'record-corrupt'
+      readonly where: string
+      /** Which one, where that is known. */
+      readonly record?: RecordName
+    }
   /** The state directory can not be used: in use by another process, or of another version. */
   | { readonly code: 'store-unusable'; readonly path: string }
 

@@ -17,6 +17,10 @@ export const RECORD_KINDS = {
   outboard: 8,
   /** Whether its owner shares a path, whatever the policy says of it. */
   'share-choice': 9,
+  /** When a path was last asked for, by the hash part of its store path. */
+  use: 10,
+  /** That a path is to be kept, and all that it refers to. */
+  pin: 11,
 } as const
 
 export type RecordKind = keyof typeof RECORD_KINDS
@@ -29,7 +33,30 @@ export const RECORD_BYTES_MAX = 256 * 1024 * 1024
 
 export interface StoredRecord {
   readonly key: Uint8Array
+  /** Its content. */
   readonly bytes: Uint8Array
+  /** What is to be stored in its place: a zstd frame of it, or where else on this machine it is. */
+  readonly stored?: PackedBytes
+}
+
+/** How stored bytes stand for content. */
+export type Packing = 'raw' | 'zstd' | 'elsewhere'
+
+export interface PackedBytes {
+  readonly packing: Packing
+  readonly bytes: Uint8Array
+}
+
+/** A record as it is stored. */
+export interface PackedRecord extends PackedBytes {
+  /** Length of the content in bytes. */
+  readonly size: number
+}
+
+/** A record by its name. */
+export interface RecordName {
+  readonly kind: RecordKind
+  readonly key: Uint8Array
 }
 
 /** How much of one kind there is. */
@@ -37,6 +64,8 @@ export interface RecordTotals {
   readonly records: number
   /** Content bytes, as given to `put`. */
   readonly bytes: number
+  /** What they take up in storage. */
+  readonly storedBytes: number
 }
 
 /**
@@ -59,11 +88,25 @@ export interface RecordStore {
   ): Promise<(Uint8Array | undefined)[]>
 
   /**
+   * Reads records as they are stored, where that is raw or zstd; undefined for what is absent, or
+   * has to be unpacked by `get`. The bytes are those that were put, but nothing says that they
+   * are what their key names. @throws CastoreError 'record-corrupt'
+   */
+  getPacked(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(PackedRecord | undefined)[]>
+
+  /**
    * Takes records in; they can be read when it resolves. A content-addressed record that is held
    * already is not stored again. The order of puts is the order of survival: after a crash, what
    * is there is a prefix of what was put.
    */
   put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void>
+
+  /** Forgets records; those that are absent are no matter. In the order of puts for a crash. */
+  remove(names: readonly RecordName[], call: Call): Promise<void>
 
   /** Resolves once everything put before is on stable storage. */
   sync(call: Call): Promise<void>

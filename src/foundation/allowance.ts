@@ -21,12 +21,17 @@ export class Allowance {
 
   /** Whether one more may happen now; if so, it is counted. */
   take(): boolean {
+    if (this.isSpent()) return false
+    this.#left--
+    return true
+  }
+
+  /** Whether nothing more may happen just now. */
+  isSpent(): boolean {
     const nowMs = this.#clock.now()
     const earned = ((nowMs - this.#countedMs) / 1000) * this.#perSecond
     this.#left = Math.min(this.#left + earned, this.#burst)
     this.#countedMs = nowMs
-    if (this.#left < 1) return false
-    this.#left--
-    return true
+    return this.#left < 1
   }
 }

@@ -18,7 +18,7 @@ export function recordStoreContract(
     expect(await store.get('chunk', [blake3(noise(3))], call)).toEqual([undefined])
     expect(await store.sizes('layout', [noise(32)], call)).toEqual([undefined])
     expect(await collect(store.keys('path-info', call))).toEqual([])
-    expect(store.totals('chunk')).toEqual({ records: 0, bytes: 0 })
+    expect(store.totals('chunk')).toMatchObject({ records: 0, bytes: 0 })
   })
 
   test(`${label}: what was put is read at once, in the order asked, absences between`, async () => {
@@ -45,7 +45,7 @@ export function recordStoreContract(
     ])
     await store.sync(call)
     await store.put('chunk', [chunk(2)], call)
-    expect(store.totals('chunk')).toEqual({ records: 2, bytes: 2000 })
+    expect(store.totals('chunk')).toMatchObject({ records: 2, bytes: 2000 })
   })
 
   test(`${label}: a named record can be put anew, the latest counts`, async () => {
@@ -57,7 +57,7 @@ export function recordStoreContract(
     await store.put('path-info', [{ key, bytes: noise(20, 'newest') }], call)
     const [bytes] = await store.get('path-info', [key], call)
     expect(Buffer.from(bytes!)).toEqual(noise(20, 'newest'))
-    expect(store.totals('path-info')).toEqual({ records: 1, bytes: 20 })
+    expect(store.totals('path-info')).toMatchObject({ records: 1, bytes: 20 })
   })
 
   test(`${label}: kinds do not see each other's keys`, async () => {

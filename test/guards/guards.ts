@@ -50,10 +50,18 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'digest check: stored records are checked when they are read',
-    file: 'src/castore/stores/segment-record-store.ts',
-    guard: '|| !isSound(record, content)',
-    undone: '|| record.key.length > 99',
+    file: 'src/castore/stores/record-content.ts',
+    guard:
+      "if (packing === 'raw') return isSound({ kind, key, packing, check }, stored) ? stored : undefined",
+    undone: "if (packing === 'raw') return check < 0 ? undefined : stored",
     tests: ['test/castore/stores/segment-stores.test.ts'],
+  },
+  {
+    name: 'digest check: packed records unpack to what their key names',
+    file: 'src/castore/stores/record-content.ts',
+    guard: 'isContentAddressed(kind) ? equalBytes(blake3(content), key) : isChecked()',
+    undone: 'isContentAddressed(kind) ? equalBytes(key, key) : isChecked()',
+    tests: ['test/castore/stores/segment-upkeep.test.ts'],
   },
   {
     name: 'NAR check: fetched content renders to the signed hash',

@@ -6,6 +6,8 @@ import { Chunker } from '../chunking/fast-cdc.ts'
 import type { RecordStore } from '../record-store.ts'
 import { OutboardBuilder } from '../verified/outboard-builder.ts'
 import { putAssembled } from './assembled-blob.ts'
+import type { ChunkPacker } from './chunk-packer.ts'
+import { type ChunkToPut, putChunkRecords } from './put-chunks.ts'
 
 /** How many bytes of chunks may be on their way to the store while the next ones are cut. */
 export const WRITING_BYTES_MAX = 4 * 1024 * 1024
@@ -16,6 +18,7 @@ export const WRITING_BYTES_MAX = 4 * 1024 * 1024
  */
 export class ChunkingBlobWriter implements BlobWriter {
   readonly #records: RecordStore
+  readonly #packer: ChunkPacker
   readonly #buffers: ChunkBuffers
   readonly #chunker: Chunker
   /** Of all chunks so far, made when it is clear that there is more than one. */
@@ -24,8 +27,9 @@ export class ChunkingBlobWriter implements BlobWriter {
   readonly #writing: { readonly bytes: number; readonly stored: Promise<void> }[] = []
   #writingBytes = 0
 
-  constructor(components: { records: RecordStore; buffers: ChunkBuffers }) {
+  constructor(components: { records: RecordStore; packer: ChunkPacker; buffers: ChunkBuffers }) {
     this.#records = components.records
+    this.#packer = components.packer
     this.#buffers = components.buffers
     this.#chunker = new Chunker({ allocate: () => this.#buffers.take() })
   }
@@ -72,12 +76,8 @@ export class ChunkingBlobWriter implements BlobWriter {
     await this.#settle(WRITING_BYTES_MAX)
   }
 
-  async #put(
-    chunks: readonly { readonly digest: Digest; readonly bytes: Uint8Array }[],
-    call: Call,
-  ): Promise<void> {
-    const records = chunks.map(({ digest, bytes }) => ({ key: digest.bytes, bytes }))
-    await this.#records.put('chunk', records, call)
+  async #put(chunks: readonly ChunkToPut[], call: Call): Promise<void> {
+    await putChunkRecords({ records: this.#records, packer: this.#packer }, chunks, call)
     for (const { bytes } of chunks) this.#buffers.giveBack(bytes)
   }
 

@@ -10,9 +10,15 @@ import {
   type RecordLocation,
 } from './record-location.ts'
 
-/** One record's place, for the index. */
+/** One record's place, for the index; undefined where it is gone. */
 export interface IndexEntry {
   readonly kind: RecordKind
+  readonly key: Uint8Array
+  readonly location: RecordLocation | undefined
+}
+
+/** A record that the index knows. */
+export interface IndexedRecord {
   readonly key: Uint8Array
   readonly location: RecordLocation
 }
@@ -20,11 +26,17 @@ export interface IndexEntry {
 /** How far the index has read the log, and what it counted up to there. */
 export interface IndexMark {
   readonly position: LogPosition
-  readonly totals: Readonly<Record<RecordKind, RecordTotals>>
+  readonly totals: Readonly<Partial<Record<RecordKind, RecordTotals>>>
 }
 
 // Sorts before every record's key, whose first byte is its kind, 1 or more.
 const MARK_KEY = Buffer.from([0])
+
+/** How many entries one look takes in when all of a kind are gone through. */
+const SCAN_RECORDS = 4096
+
+/** How many bytes of entries Level hands over at a time for that. */
+const SCAN_BYTES = 512 * 1024
 
 const LEVEL_OPTIONS = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
 
@@ -85,28 +97,49 @@ export class LevelRecordIndex {
     })
   }
 
-  /** Adds entries and moves the mark, both or neither. */
-  async advance(entries: readonly IndexEntry[], mark: IndexMark): Promise<void> {
-    await this.#level.batch([
-      ...entries.map(({ kind, key, location }) => ({
-        type: 'put' as const,
-        key: indexKey(kind, key),
-        value: encodeLocation(location),
-      })),
-      { type: 'put' as const, key: MARK_KEY, value: Buffer.from(JSON.stringify(mark)) },
-    ])
+  /**
+   * Takes over entries and moves the mark, both or neither. `isLasting` waits until that is on
+   * stable storage; mostly the log is enough for that.
+   */
+  async advance(entries: readonly IndexEntry[], mark: IndexMark, isLasting = false): Promise<void> {
+    const operations = entries.map(({ kind, key, location }) =>
+      location === undefined
+        ? { type: 'del' as const, key: indexKey(kind, key) }
+        : { type: 'put' as const, key: indexKey(kind, key), value: encodeLocation(location) },
+    )
+    const value = Buffer.from(JSON.stringify(mark))
+    const all = [...operations, { type: 'put' as const, key: MARK_KEY, value }]
+    await this.#level.batch(all, { sync: isLasting })
   }
 
   /** The keys of a kind in order. */
   async *keys(kind: RecordKind): AsyncGenerator<Uint8Array> {
-    const from = Buffer.from([RECORD_KINDS[kind]])
-    const to = Buffer.from([RECORD_KINDS[kind] + 1])
-    for await (const key of this.#level.keys({ gte: from, lt: to })) yield key.subarray(1)
+    for await (const key of this.#level.keys(rangeOf(kind))) yield key.subarray(1)
+  }
+
+  /** The records of a kind in the order of their keys, many at a time. */
+  async *records(kind: RecordKind): AsyncGenerator<IndexedRecord[]> {
+    await using iterator = this.#level.iterator({
+      ...rangeOf(kind),
+      highWaterMarkBytes: SCAN_BYTES,
+    })
+    for (;;) {
+      const entries = await iterator.nextv(SCAN_RECORDS)
+      if (entries.length === 0) return
+      yield entries.map(([key, value]) => ({
+        key: key.subarray(1),
+        location: decodeLocation(value),
+      }))
+    }
   }
 
   async close(): Promise<void> {
     await this.#level.close()
   }
+}
+
+function rangeOf(kind: RecordKind): { gte: Buffer; lt: Buffer } {
+  return { gte: Buffer.from([RECORD_KINDS[kind]]), lt: Buffer.from([RECORD_KINDS[kind] + 1]) }
 }
 
 function indexKey(kind: RecordKind, key: Uint8Array): Buffer {

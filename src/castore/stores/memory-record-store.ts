@@ -4,8 +4,10 @@ import type { Call } from '../../foundation/call.ts'
 import { CastoreError } from '../castore-error.ts'
 import {
   isContentAddressed,
+  type PackedRecord,
   RECORD_KINDS,
   type RecordKind,
+  type RecordName,
   type RecordStore,
   type RecordTotals,
   type StoredRecord,
@@ -42,6 +44,20 @@ export class MemoryRecordStore implements RecordStore {
     })
   }
 
+  async getPacked(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(PackedRecord | undefined)[]> {
+    const found = await this.get(kind, keys, call)
+    return found.map((bytes) => bytes && { packing: 'raw', bytes, size: bytes.length })
+  }
+
+  async remove(names: readonly RecordName[], call: Call): Promise<void> {
+    call.signal.throwIfAborted()
+    for (const { kind, key } of names) this.#of(kind).delete(hexOf(key))
+  }
+
   async put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void> {
     call.signal.throwIfAborted()
     const held = this.#of(kind)
@@ -66,7 +82,8 @@ export class MemoryRecordStore implements RecordStore {
 
   totals(kind: RecordKind): RecordTotals {
     const held = [...this.#of(kind).values()]
-    return { records: held.length, bytes: held.reduce((sum, bytes) => sum + bytes.length, 0) }
+    const bytes = held.reduce((sum, it) => sum + it.length, 0)
+    return { records: held.length, bytes, storedBytes: bytes }
   }
 
   #of(kind: RecordKind): Map<string, Uint8Array> {

@@ -1,10 +1,23 @@
-import type { RecordKind, RecordTotals, StoredRecord } from '../record-store.ts'
+import {
+  RECORD_KINDS,
+  type RecordKind,
+  type RecordName,
+  type RecordTotals,
+  type StoredRecord,
+} from '../record-store.ts'
 import type { IndexEntry, IndexMark } from './level-record-index.ts'
-import { comparePositions, type LogPosition, type RecordLocation } from './record-location.ts'
+import {
+  behind,
+  comparePositions,
+  type LogPosition,
+  type RecordLocation,
+} from './record-location.ts'
 
-type Totals = Record<RecordKind, { records: number; bytes: number }>
+type Totals = Record<RecordKind, { records: number; bytes: number; storedBytes: number }>
 
 interface PendingEntry extends IndexEntry {
+  /** Where the log says so ends. */
+  readonly end: LogPosition
   readonly replaced: RecordLocation | undefined
 }
 
@@ -13,7 +26,7 @@ interface PendingEntry extends IndexEntry {
  * totals of both.
  */
 export class PendingIndex {
-  /** Every record in the order of the log, and the latest of each key. */
+  /** All that happened, in the order of the log, and the latest of each key. */
   #queue: PendingEntry[] = []
   readonly #latest = new Map<string, PendingEntry>()
   readonly #reserved = new Map<string, Promise<void>>()
@@ -23,7 +36,7 @@ export class PendingIndex {
   #bytes = 0
 
   constructor(settled?: IndexMark['totals']) {
-    this.#settled = { ...noTotals(), ...structuredClone(settled) }
+    this.#settled = totalsOf(settled)
     this.#totals = structuredClone(this.#settled)
   }
 
@@ -35,18 +48,26 @@ export class PendingIndex {
     return { ...this.#totals[kind] }
   }
 
-  locate(kind: RecordKind, key: Uint8Array): RecordLocation | undefined {
-    return this.#queue.length === 0 ? undefined : this.#latest.get(mapKey(kind, key))?.location
+  /** What is known of a record: that it is somewhere, or that it is gone; undefined for nothing. */
+  latest(kind: RecordKind, key: Uint8Array): Pick<IndexEntry, 'location'> | undefined {
+    return this.#queue.length === 0 ? undefined : this.#latest.get(mapKey(kind, key))
   }
 
   /** Takes up a record that has been written; `replaced` is where its older version is, if any. */
-  add(entry: IndexEntry, replaced: RecordLocation | undefined): void {
-    const key = mapKey(entry.kind, entry.key)
-    const pending = { ...entry, replaced: this.#latest.get(key)?.location ?? replaced }
-    this.#queue.push(pending)
-    this.#latest.set(key, pending)
-    this.#bytes += entry.location.bytes
-    count(this.#totals, pending)
+  add(name: RecordName, location: RecordLocation, replaced: RecordLocation | undefined): void {
+    this.#push({ ...name, location, end: behind(location), replaced })
+    this.#bytes += location.bytes
+  }
+
+  /** Takes up that a record was removed, by a note in the log that ends there. */
+  remove(name: RecordName, removed: RecordLocation, end: LogPosition): void {
+    this.#push({ ...name, location: undefined, end, replaced: removed })
+  }
+
+  #push(entry: PendingEntry): void {
+    this.#queue.push(entry)
+    this.#latest.set(mapKey(entry.kind, entry.key), entry)
+    count(this.#totals, entry)
   }
 
   /** The promise of whoever is writing that record just now. */
@@ -70,52 +91,49 @@ export class PendingIndex {
   /** The entries before a position, or all, and the mark that goes with them into the index. */
   upTo(position: LogPosition | undefined): { entries: IndexEntry[]; mark: IndexMark } {
     const covered = (entry: PendingEntry): boolean =>
-      position === undefined || comparePositions(behind(entry), position) <= 0
+      position === undefined || comparePositions(entry.end, position) <= 0
     const beyond = this.#queue.findIndex((entry) => !covered(entry))
     const entries = beyond < 0 ? [...this.#queue] : this.#queue.slice(0, beyond)
     const totals = structuredClone(this.#settled)
     for (const entry of entries) count(totals, entry)
-    const end =
-      position ?? (entries.length > 0 ? behind(entries.at(-1)!) : { segment: 0, offset: 0 })
+    const end = position ?? entries.at(-1)?.end ?? { segment: 0, offset: 0 }
     return { entries, mark: { position: end, totals } }
   }
 
   /** Drops what the index has taken over: the first entries of the queue. */
   settle(entries: readonly IndexEntry[], mark: IndexMark): void {
-    this.#settled = structuredClone(mark.totals)
+    this.#settled = totalsOf(mark.totals)
     this.#queue = this.#queue.slice(entries.length)
     for (const entry of entries) {
-      this.#bytes -= entry.location.bytes
+      this.#bytes -= entry.location?.bytes ?? 0
       const key = mapKey(entry.kind, entry.key)
       if (this.#latest.get(key) === entry) this.#latest.delete(key)
     }
   }
 }
 
-function behind(entry: IndexEntry): LogPosition {
-  const { segment, offset, bytes } = entry.location
-  return { segment, offset: offset + bytes }
-}
-
-function count(totals: Totals, entry: PendingEntry): void {
-  const total = totals[entry.kind]
-  if (entry.replaced === undefined) total.records++
-  else total.bytes -= entry.replaced.bytes
-  total.bytes += entry.location.bytes
-}
-
-function noTotals(): Totals {
-  return {
-    chunk: { records: 0, bytes: 0 },
-    layout: { records: 0, bytes: 0 },
-    directory: { records: 0, bytes: 0 },
-    'path-info': { records: 0, bytes: 0 },
-    'uploaded-nar': { records: 0, bytes: 0 },
-    'uploaded-file': { records: 0, bytes: 0 },
-    document: { records: 0, bytes: 0 },
-    outboard: { records: 0, bytes: 0 },
-    'share-choice': { records: 0, bytes: 0 },
+function count(totals: Totals, { kind, location, replaced }: PendingEntry): void {
+  const total = totals[kind]
+  for (const [place, sign] of [
+    [location, 1],
+    [replaced, -1],
+  ] as const) {
+    if (place === undefined) continue
+    total.records += sign
+    total.bytes += sign * place.size
+    total.storedBytes += sign * place.bytes
   }
+}
+
+/** The totals of every kind: those that are given, or none. Stores of old counted one length. */
+function totalsOf(given: IndexMark['totals'] = {}): Totals {
+  const kinds = Object.keys(RECORD_KINDS) as RecordKind[]
+  return Object.fromEntries(
+    kinds.map((kind) => {
+      const { records = 0, bytes = 0, storedBytes = bytes } = given[kind] ?? {}
+      return [kind, { records, bytes, storedBytes }]
+    }),
+  ) as Totals
 }
 
 function mapKey(kind: RecordKind, key: Uint8Array): string {

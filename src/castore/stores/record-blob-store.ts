@@ -9,7 +9,10 @@ import {
   type BlobWriter,
   type ChunkRef,
   EMPTY_BLOB,
+  type GivenChunk,
   OUTBOARD_BYTES_MAX,
+  type PackedChunk,
+  type PackedChunkSource,
 } from '../blob-store.ts'
 import { CastoreError } from '../castore-error.ts'
 import { ChunkBuffers } from '../chunking/chunk-buffers.ts'
@@ -18,8 +21,10 @@ import { Outboard } from '../verified/outboard.ts'
 import { type BuiltOutboard, OutboardBuilder } from '../verified/outboard-builder.ts'
 import { TreeShape } from '../verified/tree-shape.ts'
 import { putAssembled, putOutboard } from './assembled-blob.ts'
+import { ChunkPacker } from './chunk-packer.ts'
 import { ChunkedBlobReader } from './chunked-blob-reader.ts'
 import { ChunkingBlobWriter } from './chunking-blob-writer.ts'
+import { type ChunkToPut, putChunkRecords } from './put-chunks.ts'
 
 /** How many blobs are read at once to make the outboards that they were stored without. */
 const BUILDING_MAX = 1
@@ -29,14 +34,16 @@ const BUILDING_MAX = 1
  * record beside them, written when all of them are there, and a record of its outboard. Blobs that
  * were stored before there were outboards get theirs when somebody first asks for it.
  */
-export class RecordBlobStore implements BlobStore {
+export class RecordBlobStore implements BlobStore, PackedChunkSource {
   readonly #records: RecordStore
+  readonly #packer: ChunkPacker
   readonly #buffers = new ChunkBuffers()
   readonly #building = new SingleFlight<BuiltOutboard>()
   readonly #buildingRoom = new Semaphore(BUILDING_MAX)
 
-  constructor(components: { records: RecordStore }) {
+  constructor(components: { records: RecordStore; packer?: ChunkPacker }) {
     this.#records = components.records
+    this.#packer = components.packer ?? new ChunkPacker()
   }
 
   async layouts(
@@ -62,6 +69,19 @@ export class RecordBlobStore implements BlobStore {
 
   async readChunks(digests: readonly Digest[], call: Call): Promise<(Uint8Array | undefined)[]> {
     return await this.#records.get('chunk', keysOf(digests), call)
+  }
+
+  async readPacked(digests: readonly Digest[], call: Call): Promise<(PackedChunk | undefined)[]> {
+    const keys = keysOf(digests)
+    const packed = await this.#records.getPacked('chunk', keys, call)
+    const elsewhere = digests.filter((_, i) => packed[i] === undefined)
+    const unpacked = await this.readChunks(elsewhere, call)
+    let next = 0
+    return packed.map((record) => {
+      if (record !== undefined) return { ...record, packing: record.packing as 'raw' | 'zstd' }
+      const bytes = unpacked[next++]
+      return bytes && { packing: 'raw', bytes, size: bytes.length }
+    })
   }
 
   async chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]> {
@@ -91,7 +111,11 @@ export class RecordBlobStore implements BlobStore {
   }
 
   create(): BlobWriter {
-    return new ChunkingBlobWriter({ records: this.#records, buffers: this.#buffers })
+    return new ChunkingBlobWriter({
+      records: this.#records,
+      packer: this.#packer,
+      buffers: this.#buffers,
+    })
   }
 
   async putSmall(contents: readonly Uint8Array[], call: Call): Promise<Digest[]> {
@@ -103,19 +127,15 @@ export class RecordBlobStore implements BlobStore {
     return chunks.map(({ digest }) => digest)
   }
 
-  async putChunks(
-    chunks: readonly { digest: Digest; bytes: Uint8Array }[],
-    call: Call,
-  ): Promise<void> {
+  async putChunks(chunks: readonly GivenChunk[], call: Call): Promise<void> {
     for (const { digest, bytes } of chunks) {
       if (!Digest.ofContent(bytes).equals(digest)) throw mismatch(digest, 'a chunk')
     }
     await this.#put(chunks, call)
   }
 
-  async #put(chunks: readonly { digest: Digest; bytes: Uint8Array }[], call: Call): Promise<void> {
-    const records = chunks.map(({ digest, bytes }) => ({ key: digest.bytes, bytes }))
-    await this.#records.put('chunk', records, call)
+  async #put(chunks: readonly ChunkToPut[], call: Call): Promise<void> {
+    await putChunkRecords({ records: this.#records, packer: this.#packer }, chunks, call)
   }
 
   async assemble(

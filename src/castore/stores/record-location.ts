@@ -1,33 +1,57 @@
+import type { Packing } from '../record-store.ts'
+
+/** Packings by their numbers on disk. */
+export const PACKINGS: readonly Packing[] = ['raw', 'zstd', 'elsewhere']
+
 /** Where a record's bytes are: the number of the segment file, and the range within it. */
 export interface RecordLocation {
   readonly segment: number
-  /** Offset of the bytes, behind their header. */
+  /** Offset of the stored bytes, behind their header. */
   readonly offset: number
+  /** Number of stored bytes. */
   readonly bytes: number
-  /** CRC-32 of the bytes, or 0 where the key is the digest of the content. */
+  /** Length of the content in bytes; the same as `bytes` where it is stored raw. */
+  readonly size: number
+  readonly packing: Packing
+  /** CRC-32 of the stored bytes, or 0 where the key is the digest of just these. */
   readonly check: number
 }
 
-const LOCATION_BYTES = 16
+const RAW_BYTES = 16
+const PACKED_BYTES = 21
 
-/** The 16 bytes that the index keeps for a record. */
+/** What the index keeps for a record: 16 bytes, or 21 where its content is packed. */
 export function encodeLocation(location: RecordLocation): Buffer {
-  const bytes = Buffer.allocUnsafe(LOCATION_BYTES)
+  const isRaw = location.packing === 'raw'
+  const bytes = Buffer.allocUnsafe(isRaw ? RAW_BYTES : PACKED_BYTES)
   bytes.writeUInt32LE(location.segment, 0)
   bytes.writeUInt32LE(location.offset, 4)
   bytes.writeUInt32LE(location.bytes, 8)
   bytes.writeUInt32LE(location.check, 12)
+  if (!isRaw) {
+    bytes.writeUInt32LE(location.size, 16)
+    bytes[20] = PACKINGS.indexOf(location.packing)
+  }
   return bytes
 }
 
 /** Reads these bytes. */
-export function decodeLocation(bytes: Buffer): RecordLocation {
+export function decodeLocation(encoded: Buffer): RecordLocation {
+  const bytes = encoded.readUInt32LE(8)
+  const isRaw = encoded.length < PACKED_BYTES
   return {
-    segment: bytes.readUInt32LE(0),
-    offset: bytes.readUInt32LE(4),
-    bytes: bytes.readUInt32LE(8),
-    check: bytes.readUInt32LE(12),
+    segment: encoded.readUInt32LE(0),
+    offset: encoded.readUInt32LE(4),
+    bytes,
+    check: encoded.readUInt32LE(12),
+    size: isRaw ? bytes : encoded.readUInt32LE(16),
+    packing: isRaw ? 'raw' : PACKINGS[encoded[20]!]!,
   }
+}
+
+/** Whether both are the same place. */
+export function isSamePlace(a: RecordLocation, b: RecordLocation): boolean {
+  return a.segment === b.segment && a.offset === b.offset
 }
 
 /** A place in the log between two records: how far something has got. */
@@ -39,4 +63,9 @@ export interface LogPosition {
 /** Orders positions as the log runs. */
 export function comparePositions(a: LogPosition, b: LogPosition): number {
   return a.segment - b.segment || a.offset - b.offset
+}
+
+/** The position behind a record. */
+export function behind({ segment, offset, bytes }: RecordLocation): LogPosition {
+  return { segment, offset: offset + bytes }
 }

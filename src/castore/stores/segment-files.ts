@@ -1,21 +1,25 @@
-import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Disk, DiskFile, FileFacts } from './disk.ts'
 
 /** How many segment files are held open for reading at once. */
 export const OPEN_SEGMENTS_MAX = 256
 
 interface OpenSegment {
-  readonly handle: Promise<FileHandle>
+  readonly file: Promise<DiskFile>
   readers: number
+  /** Whether it is to be closed when the last reader leaves. */
+  isLeft: boolean
 }
 
 /** The segment files of a directory, opened for reading as needed, the oldest use closed. */
 export class SegmentFiles {
+  readonly disk: Disk
   readonly #directory: string
   readonly #open = new Map<number, OpenSegment>()
 
-  constructor(directory: string) {
-    this.#directory = directory
+  constructor(components: { disk: Disk }, init: { directory: string }) {
+    this.disk = components.disk
+    this.#directory = init.directory
   }
 
   pathOf(segment: number): string {
@@ -24,62 +28,61 @@ export class SegmentFiles {
 
   /** The numbers of the files that are there, ascending. */
   async list(): Promise<number[]> {
-    const names = await readdir(this.#directory)
+    const names = await this.disk.list(this.#directory)
     const numbers = names.flatMap((name) =>
       /^\d{8}\.seg$/.test(name) ? [Number(name.slice(0, 8))] : [],
     )
     return numbers.sort((a, b) => a - b)
   }
 
-  /** Length of a segment file in bytes, 0 where it is not there. */
-  async size(segment: number): Promise<number> {
-    try {
-      return (await stat(this.pathOf(segment))).size
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0
-      throw error
-    }
+  /** Undefined where there is no such segment. */
+  async facts(segment: number): Promise<FileFacts | undefined> {
+    return await this.disk.facts(this.pathOf(segment))
   }
 
   /** Brings the names of new files to stable storage. */
   async syncNames(): Promise<void> {
-    await using directory = await open(this.#directory, 'r')
-    await directory.sync()
+    await this.disk.syncNames(this.#directory)
   }
 
-  /** Reads into all of `target` from `offset`, or as far as the file goes; says how many bytes. */
-  async read(segment: number, offset: number, target: Uint8Array): Promise<number> {
-    const file = this.#use(segment)
+  /**
+   * Reads into all of `target` from `offset`, or as far as the file goes; says how many bytes, or
+   * undefined where there is no such segment any more.
+   */
+  async read(segment: number, offset: number, target: Uint8Array): Promise<number | undefined> {
+    const open = this.#use(segment)
     try {
-      const handle = await file.handle
+      const file = await open.file
       let filled = 0
       while (filled < target.length) {
-        const { bytesRead } = await handle.read(
-          target,
-          filled,
-          target.length - filled,
-          offset + filled,
-        )
-        if (bytesRead === 0) break
-        filled += bytesRead
+        const bytes = await file.read(target.subarray(filled), offset + filled)
+        if (bytes === 0) break
+        filled += bytes
       }
       return filled
+    } catch (error) {
+      if ((await this.facts(segment)) === undefined) return undefined
+      throw error
     } finally {
-      file.readers--
+      open.readers--
+      if (open.isLeft) await closeIdle(open)
     }
   }
 
+  /** Removes a segment; reads that are under way still end well. */
   async remove(segment: number): Promise<void> {
-    const file = this.#open.get(segment)
+    await this.disk.remove(this.pathOf(segment))
+    const open = this.#open.get(segment)
+    if (open === undefined) return
     this.#open.delete(segment)
-    await (await file?.handle)?.close()
-    await unlink(this.pathOf(segment))
+    open.isLeft = true
+    await closeIdle(open)
   }
 
   async close(): Promise<void> {
-    const files = [...this.#open.values()]
+    const all = [...this.#open.values()]
     this.#open.clear()
-    for (const file of files) await (await file.handle).close()
+    for (const open of all) await (await open.file).close()
   }
 
   #use(segment: number): OpenSegment {
@@ -90,20 +93,27 @@ export class SegmentFiles {
       known.readers++
       return known
     }
-    this.#closeIdle()
-    const file: OpenSegment = { handle: open(this.pathOf(segment), 'r'), readers: 1 }
-    this.#open.set(segment, file)
-    file.handle.catch(() => this.#open.delete(segment)) // the reader that awaits it is told
-    return file
+    this.#makeRoom()
+    const file = this.disk.open(this.pathOf(segment), 'read')
+    const open: OpenSegment = { file, readers: 1, isLeft: false }
+    this.#open.set(segment, open)
+    file.catch(() => this.#open.delete(segment)) // the reader that awaits it is told
+    return open
   }
 
-  #closeIdle(): void {
+  #makeRoom(): void {
     if (this.#open.size < OPEN_SEGMENTS_MAX) return
-    for (const [segment, file] of this.#open) {
-      if (file.readers > 0) continue
+    for (const [segment, open] of this.#open) {
+      if (open.readers > 0) continue
       this.#open.delete(segment)
-      file.handle.then((handle) => handle.close()).catch(() => undefined) // nobody reads it
+      open.file.then((file) => file.close()).catch(() => undefined) // nobody reads it
       return
     }
   }
+}
+
+async function closeIdle(open: OpenSegment): Promise<void> {
+  if (open.readers > 0) return
+  open.isLeft = false
+  await (await open.file).close()
 }

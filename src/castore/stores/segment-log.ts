@@ -1,11 +1,17 @@
-import { type FileHandle, open } from 'node:fs/promises'
-import { crc32 } from 'node:zlib'
 import { unhurriedCall } from '../../foundation/call.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
-import { isContentAddressed, type RecordKind, type StoredRecord } from '../record-store.ts'
-import type { LogPosition, RecordLocation } from './record-location.ts'
+import type { Packing, RecordKind } from '../record-store.ts'
+import type { DiskFile } from './disk.ts'
+import { comparePositions, type LogPosition, type RecordLocation } from './record-location.ts'
 import type { SegmentFiles } from './segment-files.ts'
-import { encodeRecordHeader, RECORD_HEADER_BYTES } from './segment-record.ts'
+import {
+  checkOf,
+  encodeRecordHeader,
+  type LogNote,
+  RECORD_HEADER_BYTES,
+  type RecordHeader,
+} from './segment-record.ts'
+import { encodeSynced } from './synced-codec.ts'
 
 /** A segment that has grown past this many bytes is closed and the next one begun. */
 export const SEGMENT_BYTES = 64 * 1024 * 1024
@@ -18,6 +24,16 @@ const STAGING_BYTES_MAX = 4 * 1024 * 1024
 
 const noHurry = unhurriedCall()
 
+/** Something to be appended to the log, as it is to be stored. */
+export interface LogItem {
+  readonly kind: RecordKind | LogNote
+  readonly key: Uint8Array
+  readonly bytes: Uint8Array
+  readonly packing: Packing
+  /** Length of the content in bytes. */
+  readonly size: number
+}
+
 /**
  * The writing end of the log: appends records to the newest segment file, in the order of the
  * calls, and brings them to stable storage when asked. A write that fails changes nothing.
@@ -25,16 +41,21 @@ const noHurry = unhurriedCall()
 export class SegmentLog {
   readonly #files: SegmentFiles
   readonly #turn = new Semaphore(1)
-  readonly #unsynced: FileHandle[] = []
-  #current: FileHandle | undefined
+  readonly #unsynced: DiskFile[] = []
+  #current: DiskFile | undefined
   #newNames = false
   #staging = Buffer.alloc(0)
   #position: LogPosition
+  /** Up to where the log is on stable storage, and up to where it says so itself. */
+  #synced: LogPosition
+  #noted: LogPosition
 
   /** Appends from `position` on: the end of the newest segment, or the start of a new one. */
   constructor(files: SegmentFiles, position: LogPosition) {
     this.#files = files
     this.#position = position
+    this.#synced = position
+    this.#noted = position
   }
 
   /** Where the next record will go. */
@@ -42,44 +63,48 @@ export class SegmentLog {
     return this.#position
   }
 
-  /** Writes the records; resolves once they can be read, with their places in the same order. */
-  async append(kind: RecordKind, records: readonly StoredRecord[]): Promise<RecordLocation[]> {
+  /**
+   * Writes items; resolves once they can be read, with their places in the same order. Before them
+   * goes a note of what has been synced since the last one: by it a rotten record can be told from
+   * a torn end of the log.
+   */
+  async append(items: readonly LogItem[]): Promise<RecordLocation[]> {
     using _turn = await this.#turn.acquire(1, noHurry)
-    const handle = await this.#segment()
+    const file = await this.#segment()
     try {
-      return await this.#append(handle, kind, records)
+      if (comparePositions(this.#synced, this.#noted) === 0) return await this.#append(file, items)
+      const note = noteOf(this.#synced)
+      const [, ...places] = await this.#append(file, [note, ...items])
+      this.#noted = this.#synced
+      return places
     } catch (error) {
       // What was half written lies behind the log's end and is overwritten by the next append; it
       // is cut off all the same, so that a full disk gets its space back.
-      await handle.truncate(this.#position.offset).catch(() => undefined)
+      await file.truncate(this.#position.offset).catch(() => undefined)
       throw error
     }
   }
 
-  async #append(
-    handle: FileHandle,
-    kind: RecordKind,
-    records: readonly StoredRecord[],
-  ): Promise<RecordLocation[]> {
+  async #append(file: DiskFile, items: readonly LogItem[]): Promise<RecordLocation[]> {
     const locations: RecordLocation[] = []
-    const pieces = new Pieces(this.#stagingFor(records))
+    const pieces = new Pieces(this.#stagingFor(items))
     const { segment } = this.#position
     let offset = this.#position.offset
-    for (const { key, bytes } of records) {
-      const check = isContentAddressed(kind) ? 0 : crc32(bytes)
-      pieces.add({ kind, key, storedBytes: bytes.length, check }, bytes)
+    for (const { kind, key, bytes, packing, size } of items) {
+      const check = checkOf(kind, packing, bytes)
+      pieces.add({ kind, key, storedBytes: bytes.length, size, packing, check }, bytes)
       offset += RECORD_HEADER_BYTES
-      locations.push({ segment, offset, bytes: bytes.length, check })
+      locations.push({ segment, offset, bytes: bytes.length, size, packing, check })
       offset += bytes.length
     }
-    await writeAll(handle, pieces.take(), this.#position.offset)
+    await writeAll(file, pieces.take(), this.#position.offset)
     this.#position = { segment, offset }
     return locations
   }
 
   /** Room for copies; free again when the write is over, because one follows the other. */
-  #stagingFor(records: readonly StoredRecord[]): Buffer {
-    const bytes = stagingBytes(records)
+  #stagingFor(items: readonly LogItem[]): Buffer {
+    const bytes = stagingBytes(items)
     if (bytes > STAGING_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes)
     if (bytes > this.#staging.length) {
       this.#staging = Buffer.allocUnsafeSlow(Math.min(2 * bytes, STAGING_BYTES_MAX))
@@ -88,14 +113,15 @@ export class SegmentLog {
   }
 
   /** The file to append to; begins a new one where the newest is full. */
-  async #segment(): Promise<FileHandle> {
+  async #segment(): Promise<DiskFile> {
     if (this.#current !== undefined && this.#position.offset >= SEGMENT_BYTES) {
       this.#current = undefined // its handle stays among the unsynced until the next sync
       this.#position = { segment: this.#position.segment + 1, offset: 0 }
     }
     if (this.#current === undefined) {
       const path = this.#files.pathOf(this.#position.segment)
-      this.#current = await open(path, this.#position.offset === 0 ? 'w' : 'r+')
+      const how = this.#position.offset === 0 ? 'begin' : 'write'
+      this.#current = await this.#files.disk.open(path, how)
       this.#unsynced.push(this.#current)
       this.#newNames = true
     }
@@ -107,31 +133,41 @@ export class SegmentLog {
    * time may be under way.
    */
   async sync(): Promise<LogPosition> {
-    const { handles, newNames, position } = await this.#takeUnsynced()
-    for (const handle of handles) {
-      await handle.datasync()
-      if (handle !== this.#current) {
-        this.#unsynced.splice(this.#unsynced.indexOf(handle), 1)
-        await handle.close()
+    const { files, newNames, position } = await this.#takeUnsynced()
+    try {
+      for (const file of files) {
+        await file.sync()
+        if (file !== this.#current) {
+          this.#unsynced.splice(this.#unsynced.indexOf(file), 1)
+          await file.close()
+        }
       }
+      if (newNames) await this.#files.syncNames()
+    } catch (error) {
+      this.#newNames ||= newNames
+      throw error
     }
-    if (newNames) await this.#files.syncNames()
+    this.#synced = position
     return position
   }
 
   async #takeUnsynced(): Promise<{
-    handles: FileHandle[]
+    files: DiskFile[]
     newNames: boolean
     position: LogPosition
   }> {
     using _turn = await this.#turn.acquire(1, noHurry) // a write under way counts as before
     const newNames = this.#newNames
     this.#newNames = false
-    return { handles: [...this.#unsynced], newNames, position: this.#position }
+    return { files: [...this.#unsynced], newNames, position: this.#position }
   }
 
   async close(): Promise<void> {
-    for (const handle of this.#unsynced.splice(0)) await handle.close()
+    if (comparePositions(this.#synced, this.#noted) !== 0) {
+      // A note that can not be written, on a full disk, is no loss as long as nothing rots.
+      await this.append([]).catch(() => undefined)
+    }
+    for (const file of this.#unsynced.splice(0)) await file.close()
     this.#current = undefined
   }
 }
@@ -147,7 +183,7 @@ class Pieces {
     this.#staging = staging
   }
 
-  add(header: Parameters<typeof encodeRecordHeader>[0], bytes: Uint8Array): void {
+  add(header: RecordHeader, bytes: Uint8Array): void {
     encodeRecordHeader(header, this.#staging, this.#end)
     this.#end += RECORD_HEADER_BYTES
     if (bytes.length <= COPY_BYTES_MAX) {
@@ -170,24 +206,29 @@ class Pieces {
   }
 }
 
-/** How many bytes of staging a write of these records needs. */
-function stagingBytes(records: readonly StoredRecord[]): number {
-  let total = records.length * RECORD_HEADER_BYTES
-  for (const { bytes } of records) if (bytes.length <= COPY_BYTES_MAX) total += bytes.length
+function noteOf(synced: LogPosition): LogItem {
+  const bytes = encodeSynced(synced)
+  return { kind: 'synced', key: new Uint8Array(0), bytes, packing: 'raw', size: bytes.length }
+}
+
+/** How many bytes of staging a write of these needs. */
+function stagingBytes(items: readonly LogItem[]): number {
+  let total = items.length * RECORD_HEADER_BYTES
+  for (const { bytes } of items) if (bytes.length <= COPY_BYTES_MAX) total += bytes.length
   return total
 }
 
 /** How many pieces one system call may carry on every system that Node runs on. */
 const WRITE_PIECES_MAX = 512
 
-async function writeAll(handle: FileHandle, pieces: Uint8Array[], start: number): Promise<void> {
+async function writeAll(file: DiskFile, pieces: Uint8Array[], start: number): Promise<void> {
   let position = start
   for (let i = 0; i < pieces.length; i += WRITE_PIECES_MAX) {
     let rest = pieces.slice(i, i + WRITE_PIECES_MAX)
     while (rest.length > 0) {
-      const { bytesWritten } = await handle.writev(rest, position)
-      position += bytesWritten
-      rest = behind(rest, bytesWritten)
+      const written = await file.write(rest, position)
+      position += written
+      rest = behind(rest, written)
     }
   }
 }

@@ -1,26 +1,33 @@
-import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Call, unhurriedCall } from '../../foundation/call.ts'
 import type { Log } from '../../foundation/log.ts'
+import { Semaphore } from '../../foundation/semaphore.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
-import { CastoreError } from '../castore-error.ts'
+import type { Compacted, HeldRecord, RecordKeeper, SegmentUsage } from '../record-keeper.ts'
 import {
   isContentAddressed,
+  type PackedRecord,
   type RecordKind,
-  type RecordStore,
+  type RecordName,
   type RecordTotals,
   type StoredRecord,
 } from '../record-store.ts'
-import { type IndexEntry, type IndexMark, LevelRecordIndex } from './level-record-index.ts'
-import { PendingIndex } from './pending-index.ts'
-import { planReads } from './read-plan.ts'
-import type { LogPosition, RecordLocation } from './record-location.ts'
+import type { Disk } from './disk.ts'
+import { LevelRecordIndex } from './level-record-index.ts'
+import type { PendingIndex } from './pending-index.ts'
+import { contentOf, type Elsewhere, NOWHERE } from './record-content.ts'
+import { behind, type LogPosition, type RecordLocation } from './record-location.ts'
+import { RecordNames } from './record-names.ts'
+import { encodeRemoval, REMOVED_PER_NOTE_MAX } from './removal-codec.ts'
+import { SegmentCompaction } from './segment-compaction.ts'
 import { SegmentFiles } from './segment-files.ts'
-import { SegmentLog } from './segment-log.ts'
-import { isSound, scanSegment } from './segment-scan.ts'
-
-/** The version of the layout on disk; a state directory of a later one is left alone. */
-export const STORE_FORMAT = 1
+import { type LogItem, SegmentLog } from './segment-log.ts'
+import { readRecords, rotten } from './segment-reads.ts'
+import { isSound } from './segment-record.ts'
+import { recover } from './segment-recovery.ts'
+import { recordsBefore, segmentBytes, segmentUsage } from './segment-survey.ts'
+import { checkFormat } from './store-format.ts'
+import { systemDisk } from './system-disk.ts'
 
 /** After this many bytes without a sync, one is begun in the background. */
 export const UNSYNCED_BYTES_MAX = 64 * 1024 * 1024
@@ -28,16 +35,33 @@ export const UNSYNCED_BYTES_MAX = 64 * 1024 * 1024
 /** After this many records without a sync, one is begun in the background. */
 export const UNSYNCED_RECORDS_MAX = 16_384
 
+/** What a store is opened with. */
+export interface SegmentStoreComponents {
+  readonly directory: string
+  readonly log: Log
+  readonly disk?: Disk
+  /** Where content is read that records say is elsewhere. */
+  readonly elsewhere?: Elsewhere
+}
+
 /**
  * Records in append-only segment files under a Level index. The log is the truth: the index learns
  * of a record only once it is on stable storage, remembers how far it has read, and catches up at
  * start, where a torn tail is cut at the last whole record.
  */
-export class SegmentRecordStore implements RecordStore {
+export class SegmentRecordStore implements RecordKeeper {
   readonly #files: SegmentFiles
   readonly #log: SegmentLog
   readonly #index: LevelRecordIndex
   readonly #pending: PendingIndex
+  readonly #elsewhere: Elsewhere
+  readonly #notes: Log
+  readonly #reading: Parameters<typeof readRecords>[0]
+  /** To be removed soon, and being removed just now. */
+  readonly #condemned = new RecordNames()
+  readonly #doomed = new RecordNames()
+  /** Held while something changes that is not only added to: names, removals, moves. */
+  readonly #changing = new Semaphore(1)
   #syncing: Promise<void> | undefined
   #queuedSync: Promise<void> | undefined
   #backgroundFailure: unknown
@@ -47,30 +71,34 @@ export class SegmentRecordStore implements RecordStore {
     log: SegmentLog
     index: LevelRecordIndex
     pending: PendingIndex
+    elsewhere: Elsewhere
+    notes: Log
   }) {
     this.#files = parts.files
     this.#log = parts.log
     this.#index = parts.index
     this.#pending = parts.pending
+    this.#elsewhere = parts.elsewhere
+    this.#notes = parts.notes
+    this.#reading = { files: parts.files, locate: (kind, keys) => this.#locate(kind, keys) }
   }
 
   /**
    * Opens or creates a store in `directory`, catching up with the log first.
    * @throws CastoreError 'store-unusable'
    */
-  static async open(components: { directory: string; log: Log }): Promise<SegmentRecordStore> {
-    const { directory, log } = components
+  static async open(components: SegmentStoreComponents): Promise<SegmentRecordStore> {
+    const { directory, log, disk = systemDisk, elsewhere = NOWHERE } = components
     const segments = join(directory, 'segments')
-    await mkdir(segments, { recursive: true })
+    await disk.makeDirectory(segments)
     await checkFormat(directory)
     const index = await LevelRecordIndex.open(join(directory, 'index'), log)
-    const files = new SegmentFiles(segments)
+    const files = new SegmentFiles({ disk }, { directory: segments })
     try {
-      const mark = await trustedMark(index, files, log)
-      const pending = new PendingIndex(mark?.totals)
-      const end = await catchUp({ files, index, pending, log }, mark?.position)
-      const segmentLog = new SegmentLog(files, end)
-      return new SegmentRecordStore({ files, log: segmentLog, index, pending })
+      const { pending, end } = await recover({ files, index, log })
+      const writing = new SegmentLog(files, end)
+      const parts = { files, log: writing, index, pending, elsewhere, notes: log }
+      return new SegmentRecordStore(parts)
     } catch (error) {
       await index.close()
       throw error
@@ -83,8 +111,8 @@ export class SegmentRecordStore implements RecordStore {
     call: Call,
   ): Promise<(number | undefined)[]> {
     call.signal.throwIfAborted()
-    const locations = this.#locate(kind, keys)
-    return locations.map((location) => location?.bytes)
+    this.#condemned.delete(kind, keys)
+    return this.#locate(kind, keys).map((location) => location?.size)
   }
 
   async get(
@@ -93,31 +121,49 @@ export class SegmentRecordStore implements RecordStore {
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
     call.signal.throwIfAborted()
-    const locations = this.#locate(kind, keys)
-    const results = new Array<Uint8Array | undefined>(keys.length)
-    await Promise.all(
-      planReads(locations).map(async ({ segment, offset, bytes, records }) => {
-        const window = Buffer.allocUnsafeSlow(bytes)
-        const filled = await this.#files.read(segment, offset, window)
-        for (const { index, location } of records) {
-          const from = location.offset - offset
-          const content = window.subarray(from, from + location.bytes)
-          const record = { kind, key: keys[index]!, check: location.check }
-          if (from + location.bytes > filled || !isSound(record, content)) throw rotten(location)
-          results[index] = content
-        }
-      }),
-    )
-    return results
+    this.#condemned.delete(kind, keys)
+    return await readRecords(this.#reading, { kind, keys }, async (name, location, stored) => {
+      const content = await contentOf(name, location, stored, this.#elsewhere)
+      if (content === undefined) throw rotten(name, location)
+      return content
+    })
+  }
+
+  async getPacked(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(PackedRecord | undefined)[]> {
+    call.signal.throwIfAborted()
+    this.#condemned.delete(kind, keys)
+    return await readRecords(this.#reading, { kind, keys }, async (name, location, stored) => {
+      const { packing, check, size } = location
+      if (packing === 'elsewhere') return undefined
+      if (!isSound({ ...name, packing, check }, stored)) throw rotten(name, location)
+      return { packing, size, bytes: stored }
+    })
   }
 
   async put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void> {
     call.signal.throwIfAborted()
     if (this.#backgroundFailure !== undefined) await this.sync(call)
-    const known = this.#locate(
-      kind,
-      records.map((record) => record.key),
-    )
+    if (isContentAddressed(kind)) await this.#putContent(kind, records)
+    else {
+      using _turn = await this.#changing.acquire(1, call)
+      const known = this.#locate(
+        kind,
+        records.map((record) => record.key),
+      )
+      await this.#append(kind, records, known)
+    }
+    const { bytes, records: count } = this.#pending.size
+    if (bytes >= UNSYNCED_BYTES_MAX || count >= UNSYNCED_RECORDS_MAX) this.#syncSoon()
+  }
+
+  async #putContent(kind: RecordKind, records: readonly StoredRecord[]): Promise<void> {
+    const keys = records.map((record) => record.key)
+    this.#condemned.delete(kind, keys)
+    const known = this.#locate(kind, keys)
     // Nothing is awaited between the look at what is reserved and reserving it, so that two puts
     // of the same content at the same time store it once.
     const wanted: StoredRecord[] = []
@@ -125,16 +171,16 @@ export class SegmentRecordStore implements RecordStore {
     const others: Promise<void>[] = []
     const taken = new Set<string>()
     for (const [i, record] of records.entries()) {
-      if (isContentAddressed(kind)) {
-        if (known[i] !== undefined) continue
-        const name = Buffer.from(record.key).toString('latin1')
-        if (taken.has(name)) continue
-        taken.add(name)
-        const other = this.#pending.reserved(kind, record.key)
-        if (other !== undefined) {
-          others.push(other)
-          continue
-        }
+      const isHere = known[i] !== undefined && known[i].packing !== 'elsewhere'
+      const comesHere = record.stored?.packing !== 'elsewhere'
+      if (isHere || (known[i] !== undefined && !comesHere)) continue
+      const name = Buffer.from(record.key).toString('latin1')
+      if (taken.has(name)) continue
+      taken.add(name)
+      const other = this.#pending.reserved(kind, record.key)
+      if (other !== undefined) {
+        others.push(other)
+        continue
       }
       wanted.push(record)
       replaced.push(known[i])
@@ -152,17 +198,47 @@ export class SegmentRecordStore implements RecordStore {
     written.promise.catch(() => undefined) // told to whoever waits for the same record
     using _reservation = this.#pending.reserve(kind, records, written.promise)
     try {
-      const locations = await this.#log.append(kind, records)
+      const locations = await this.#log.append(records.map((record) => itemOf(kind, record)))
       for (const [i, location] of locations.entries()) {
-        this.#pending.add({ kind, key: records[i]!.key, location }, replaced[i])
+        this.#pending.add({ kind, key: records[i]!.key }, location, replaced[i])
       }
       written.resolve()
     } catch (error) {
       written.reject(error)
       throw error
     }
-    const { bytes, records: count } = this.#pending.size
-    if (bytes >= UNSYNCED_BYTES_MAX || count >= UNSYNCED_RECORDS_MAX) this.#syncSoon()
+  }
+
+  async remove(names: readonly RecordName[], call: Call): Promise<void> {
+    using _turn = await this.#changing.acquire(1, call)
+    await this.#remove(names)
+  }
+
+  async #remove(names: readonly RecordName[]): Promise<void> {
+    for (let i = 0; i < names.length; i += REMOVED_PER_NOTE_MAX) {
+      const held = names.slice(i, i + REMOVED_PER_NOTE_MAX).flatMap(({ kind, key }) => {
+        const [location] = this.#locate(kind, [key])
+        return location === undefined ? [] : [{ kind, key, location }]
+      })
+      if (held.length === 0) continue
+      // From now on they are absent: who puts one again stores it again, behind the note.
+      for (const name of held) this.#doomed.add(name)
+      try {
+        const end = await this.#note(held)
+        for (const { location, ...name } of held) this.#pending.remove(name, location, end)
+      } finally {
+        for (const { kind, key } of held) this.#doomed.delete(kind, [key])
+      }
+    }
+  }
+
+  /** Notes in the log that these are gone; says where the note ends. */
+  async #note(names: readonly RecordName[]): Promise<LogPosition> {
+    const bytes = encodeRemoval(names)
+    const key = new Uint8Array(0)
+    const note = { kind: 'removal', key, bytes, packing: 'raw', size: bytes.length } as const
+    const [place] = await this.#log.append([note])
+    return behind(place!)
   }
 
   async sync(call: Call): Promise<void> {
@@ -171,30 +247,30 @@ export class SegmentRecordStore implements RecordStore {
   }
 
   /** One sync at a time; all who ask while one runs share the next, which covers what they put. */
-  #sync(): Promise<void> {
-    if (this.#syncing === undefined) return this.#beginSync()
+  #sync(isLasting = false): Promise<void> {
+    if (this.#syncing === undefined) return this.#beginSync(isLasting)
     this.#queuedSync ??= this.#syncing
       .catch(() => undefined) // told to those who waited for that one
       .then(() => {
         this.#queuedSync = undefined
-        return this.#beginSync()
+        return this.#beginSync(isLasting)
       })
     return this.#queuedSync
   }
 
-  #beginSync(): Promise<void> {
-    const running = this.#bringToStorage().finally(() => {
+  #beginSync(isLasting: boolean): Promise<void> {
+    const running = this.#bringToStorage(isLasting).finally(() => {
       this.#syncing = undefined
     })
     this.#syncing = running
     return running
   }
 
-  async #bringToStorage(): Promise<void> {
+  async #bringToStorage(isLasting: boolean): Promise<void> {
     if (this.#pending.size.records === 0) return
     const position = await this.#log.sync()
     const { entries, mark } = this.#pending.upTo(position)
-    await this.#index.advance(entries, mark)
+    await this.#index.advance(entries, mark, isLasting)
     this.#pending.settle(entries, mark)
   }
 
@@ -211,6 +287,66 @@ export class SegmentRecordStore implements RecordStore {
       call.signal.throwIfAborted()
       yield key
     }
+  }
+
+  async *records(
+    kind: RecordKind,
+    beforeMs: number,
+    call: Call,
+  ): AsyncGenerator<readonly HeldRecord[]> {
+    const newest = this.#log.position.segment
+    await this.sync(call)
+    yield* recordsBefore(
+      { files: this.#files, index: this.#index },
+      { kind, beforeMs, newest },
+      call,
+    )
+  }
+
+  condemn(names: readonly RecordName[]): void {
+    for (const name of names) this.#condemned.add(name)
+  }
+
+  condemned(): number {
+    return this.#condemned.size
+  }
+
+  pardonAll(): void {
+    this.#condemned.clear()
+  }
+
+  async removeCondemned(call: Call): Promise<void> {
+    for (;;) {
+      using _turn = await this.#changing.acquire(1, call)
+      const names = this.#condemned.take(REMOVED_PER_NOTE_MAX)
+      if (names.length === 0) return
+      await this.#remove(names)
+    }
+  }
+
+  async segments(call: Call): Promise<SegmentUsage[]> {
+    const newest = this.#log.position.segment
+    await this.sync(call)
+    return await segmentUsage({ files: this.#files, index: this.#index }, newest, call)
+  }
+
+  async compact(segment: number, call: Call): Promise<Compacted> {
+    const parts = {
+      files: this.#files,
+      log: this.#log,
+      pending: this.#pending,
+      notes: this.#notes,
+      changing: this.#changing,
+      locate: ({ kind, key }: RecordName) => this.#locate(kind, [key])[0],
+      settle: () => this.#sync(true),
+      remove: (names: readonly RecordName[]) => this.remove(names, call),
+    }
+    return await new SegmentCompaction(parts, { segment }).run(call)
+  }
+
+  async diskBytes(call: Call): Promise<number> {
+    call.signal.throwIfAborted()
+    return await segmentBytes(this.#files)
   }
 
   totals(kind: RecordKind): RecordTotals {
@@ -233,105 +369,18 @@ export class SegmentRecordStore implements RecordStore {
   }
 
   #locate(kind: RecordKind, keys: readonly Uint8Array[]): (RecordLocation | undefined)[] {
-    const found = keys.map((key) => this.#pending.locate(kind, key))
+    const found = keys.map((key) =>
+      this.#doomed.has(kind, key) ? { location: undefined } : this.#pending.latest(kind, key),
+    )
     const missing = keys.filter((_, i) => found[i] === undefined)
-    if (missing.length === 0) return found
+    if (missing.length === 0) return found.map((it) => it!.location)
     const indexed = this.#index.locate(kind, missing)
     let next = 0
-    return found.map((location) => location ?? indexed[next++])
+    return found.map((it) => (it === undefined ? indexed[next++] : it.location))
   }
 }
 
-async function checkFormat(directory: string): Promise<void> {
-  const path = join(directory, 'format')
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  if (text === undefined) {
-    await writeFile(path, `${STORE_FORMAT}\n`)
-    return
-  }
-  if (Number(text) !== STORE_FORMAT) {
-    const format = `format ${text.trim()}, this program knows ${STORE_FORMAT}`
-    const what = `the store in ${directory} has ${format}`
-    throw new CastoreError({ code: 'store-unusable', path: directory }, what)
-  }
-}
-
-/** The index's mark, unless the log is shorter than that: then the index is emptied. */
-async function trustedMark(
-  index: LevelRecordIndex,
-  files: SegmentFiles,
-  log: Log,
-): Promise<IndexMark | undefined> {
-  const mark = await index.mark()
-  if (mark === undefined) return undefined
-  const { segment, offset } = mark.position
-  if (offset === 0 || (await files.size(segment)) >= offset) return mark
-  log.warn('segments are shorter than the index says, rebuilding it', { segment, offset })
-  await index.clear()
-  return undefined
-}
-
-/** Indexes what the log holds beyond the mark; says where the log ends. */
-async function catchUp(
-  parts: { files: SegmentFiles; index: LevelRecordIndex; pending: PendingIndex; log: Log },
-  from: LogPosition | undefined,
-): Promise<LogPosition> {
-  const { files, index, pending, log } = parts
-  const segments = await files.list()
-  let end: LogPosition = from ?? { segment: 0, offset: 0 }
-  let torn = false
-  let records = 0
-  for (const segment of segments.filter((number) => number >= end.segment)) {
-    if (torn) {
-      // Nothing behind a torn record was ever acknowledged: a sync covers all that comes before.
-      log.warn('segment behind a torn one removed', { segment })
-      await files.remove(segment)
-      continue
-    }
-    const start = segment === end.segment ? end.offset : 0
-    for await (const step of scanSegment(files.pathOf(segment), segment, start)) {
-      if (step.type === 'record') {
-        replay(step.entry, index, pending)
-        records++
-        if (pending.size.records >= UNSYNCED_RECORDS_MAX) await settleAll(index, pending)
-        continue
-      }
-      end = { segment, offset: step.offset }
-      if (step.offset < step.fileBytes) {
-        torn = true
-        log.warn('torn tail cut', {
-          segment,
-          offset: step.offset,
-          lost: step.fileBytes - step.offset,
-        })
-        await truncate(files.pathOf(segment), step.offset)
-      }
-    }
-  }
-  if (records > 0) {
-    log.info('index caught up with the segments', { records })
-    await settleAll(index, pending)
-  }
-  return end
-}
-
-function replay(entry: IndexEntry, index: LevelRecordIndex, pending: PendingIndex): void {
-  const { kind, key } = entry
-  const known = pending.locate(kind, key) ?? index.locate(kind, [key])[0]
-  if (known !== undefined && isContentAddressed(kind)) return
-  pending.add(entry, known)
-}
-
-async function settleAll(index: LevelRecordIndex, pending: PendingIndex): Promise<void> {
-  const { entries, mark } = pending.upTo(undefined)
-  await index.advance(entries, mark)
-  pending.settle(entries, mark)
-}
-
-function rotten(location: RecordLocation): CastoreError {
-  const where = `segment ${location.segment} at ${location.offset}`
-  return new CastoreError(
-    { code: 'record-corrupt', where },
-    `a stored record is not what was written: ${where}`,
-  )
+function itemOf(kind: RecordKind, { key, bytes, stored }: StoredRecord): LogItem {
+  const { packing, bytes: kept } = stored ?? { packing: 'raw', bytes }
+  return { kind, key, bytes: kept, packing, size: bytes.length }
 }

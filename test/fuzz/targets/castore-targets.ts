@@ -78,7 +78,8 @@ function record(kind: RecordKind, content: string): Buffer {
   const key = isAddressed ? Digest.ofContent(bytes).bytes : noise(20, content)
   const header = Buffer.alloc(RECORD_HEADER_BYTES)
   const check = isAddressed ? 0 : crc32(bytes)
-  encodeRecordHeader({ kind, key, storedBytes: bytes.length, check }, header, 0)
+  const size = bytes.length
+  encodeRecordHeader({ kind, key, storedBytes: size, size, packing: 'raw', check }, header, 0)
   return Buffer.concat([header, bytes])
 }
 
