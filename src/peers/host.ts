@@ -307,7 +307,7 @@ async function createNode(
   init: HostInit,
   { datastore, dials }: { datastore: MountDatastore; dials: DialMemory },
 ) {
-  const gate = new InboundGate()
+  const gate = new InboundGate(components)
   return await createLibp2p({
     start: false,
     privateKey: components.identity,
@@ -336,7 +336,11 @@ async function createNode(
       },
       denyDialPeer: (peer) => components.isBanned(peer.toString()),
       denyDialMultiaddr: (address) => dials.isInVain(address),
-      denyInboundEncryptedConnection: (peer) => components.isBanned(peer.toString()),
+      denyInboundEncryptedConnection: (peer, connection) => {
+        const isBanned = components.isBanned(peer.toString())
+        if (isBanned) gate.turnedAway(connection)
+        return isBanned
+      },
     },
     services: {
       identify: identify(),

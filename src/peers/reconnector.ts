@@ -12,6 +12,9 @@ const RETRY_MS = 1_000
 /** The longest wait between two dials. */
 export const RETRY_MS_MAX = 60_000
 
+/** A connection that is lost sooner than this counts as a failed dial: it was not wanted there. */
+export const WANTED_MS = 10_000
+
 /** After so many failures in a row a discovered peer is forgotten, until it is discovered again. */
 export const FAILURES_MAX = 8
 
@@ -26,7 +29,10 @@ interface Acquaintance {
   /** The peer behind an address, once it has answered. */
   peer: string | undefined
   failures: number
+  /** Not to be dialled before. */
   nextMs: number
+  /** Since when it has been connected, by the last dial. */
+  sinceMs: number
   dialling: boolean
 }
 
@@ -78,7 +84,7 @@ export class Reconnector implements Service {
 
   #add(key: string, target: DialTarget): Acquaintance {
     const peer = 'peer' in target ? target.peer : undefined
-    const acquaintance = { target, peer, failures: 0, nextMs: 0, dialling: false }
+    const acquaintance = { target, peer, failures: 0, nextMs: 0, sinceMs: 0, dialling: false }
     this.#acquaintances.set(key, acquaintance)
     return acquaintance
   }
@@ -93,9 +99,16 @@ export class Reconnector implements Service {
 
   #dialIfDue(acquaintance: Acquaintance): void {
     const { clock, isConnected } = this.#components
-    const { peer, dialling, nextMs } = acquaintance
-    if (dialling || nextMs > clock.now() || this.#stopping.signal.aborted) return
-    if (peer !== undefined && isConnected(peer)) return
+    const { peer, dialling, nextMs, sinceMs } = acquaintance
+    const nowMs = clock.now()
+    if (dialling || this.#stopping.signal.aborted) return
+    if (peer !== undefined && isConnected(peer)) {
+      if (nowMs - sinceMs < WANTED_MS) return
+      acquaintance.failures = 0
+      acquaintance.nextMs = nowMs
+      return
+    }
+    if (nextMs > nowMs) return
     acquaintance.dialling = true
     const dial = this.#dial(acquaintance).finally(() => {
       acquaintance.dialling = false
@@ -109,15 +122,19 @@ export class Reconnector implements Service {
     const { target } = acquaintance
     try {
       acquaintance.peer = await dial(target, { signal: this.#stopping.signal })
-      acquaintance.failures = 0
-      acquaintance.nextMs = clock.now() + RETRY_MS
+      acquaintance.sinceMs = clock.now()
+      this.#wait(acquaintance)
     } catch (error) {
-      const waitMs = Math.min(RETRY_MS * 2 ** acquaintance.failures++, RETRY_MS_MAX)
-      acquaintance.nextMs = clock.now() + waitMs
+      this.#wait(acquaintance)
       log.debug('dial failed', { ...target, failures: acquaintance.failures, error })
       if ('peer' in target && acquaintance.failures >= FAILURES_MAX) {
         this.#acquaintances.delete(target.peer)
       }
     }
+  }
+  /** Sets the next dial: later with each one that failed, or led to nothing that lasted. */
+  #wait(acquaintance: Acquaintance): void {
+    const waitMs = Math.min(RETRY_MS * 2 ** acquaintance.failures++, RETRY_MS_MAX)
+    acquaintance.nextMs = this.#components.clock.now() + waitMs
   }
 }

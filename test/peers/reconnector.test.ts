@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { silentLog } from '../../src/foundation/log.ts'
-import { type DialTarget, Reconnector } from '../../src/peers/reconnector.ts'
+import { type DialTarget, Reconnector, WANTED_MS } from '../../src/peers/reconnector.ts'
 import { manualClock, settled } from '../foundation/manual-clock.ts'
 
 const LOOK_MS = 1_000
@@ -48,6 +48,27 @@ test('a lost connection is made again', async () => {
   linked.delete('a')
   await pass(5_000)
   expect(dials.length).toBe(2)
+  expect(linked.has('a')).toBe(true)
+  await reconnector.stop()
+})
+
+test('who cuts the connection again and again is dialled ever more seldom, until it lasts', async () => {
+  const { dials, up, linked, reconnector, pass } = world(['address of a'])
+  up.add('a')
+  await reconnector.start()
+  await settled()
+  for (let s = 0; s < 120; s++) {
+    linked.delete('a')
+    await pass(1_000)
+  }
+  expect(dials.length).toBeGreaterThan(5)
+  expect(dials.length).toBeLessThan(10)
+  linked.delete('a')
+  await pass(61_000)
+  expect(linked.has('a')).toBe(true)
+  await pass(WANTED_MS)
+  linked.delete('a')
+  await pass(1_000)
   expect(linked.has('a')).toBe(true)
   await reconnector.stop()
 })
