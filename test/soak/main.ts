@@ -41,12 +41,16 @@ function rate(stretches: readonly Stretch[]): number {
 
 /** Medians of the quarters of a run, and the peak: flat is when the last are no higher. */
 function trend(samples: readonly MemorySample[]): string {
-  const quarter = Math.ceil(samples.length / 4)
-  const quarters = [0, 1, 2, 3].map((i) => {
-    const sorted = samples.slice(i * quarter, (i + 1) * quarter).map(({ bytes }) => bytes)
-    sorted.sort((a, b) => a - b)
-    return Math.round((sorted[sorted.length >> 1] ?? 0) / 1e6)
-  })
+  const medians = (of: (sample: MemorySample) => number): string => {
+    const quarter = Math.ceil(samples.length / 4)
+    const values = [0, 1, 2, 3].map((i) => {
+      const sorted = samples.slice(i * quarter, (i + 1) * quarter).map(of)
+      sorted.sort((a, b) => a - b)
+      return Math.round((sorted[sorted.length >> 1] ?? 0) / 1e6)
+    })
+    return `${values.join(', ')} MB`
+  }
   const peak = Math.round(Math.max(...samples.map(({ bytes }) => bytes)) / 1e6)
-  return `medians of the quarters ${quarters.join(', ')} MB, peak ${peak} MB`
+  const own = medians(({ bytes, fileBytes }) => bytes - fileBytes)
+  return `medians of the quarters ${own} of its own, pages of files ${medians((it) => it.fileBytes)}, peak ${peak} MB in all`
 }

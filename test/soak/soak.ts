@@ -14,7 +14,10 @@ import type { Crew, Order, Victims } from './hostile.ts'
 /** Memory of a node at one time, in bytes. */
 export interface MemorySample {
   readonly seconds: number
+  /** All that is resident. */
   readonly bytes: number
+  /** What of it are pages of files, Level's tables above all: the system may take them back. */
+  readonly fileBytes: number
 }
 
 /** What a soak found. */
@@ -97,7 +100,7 @@ function watchMemory(pids: Readonly<Record<'seed' | 'client', number>>) {
   const timer = setInterval(() => {
     const seconds = (performance.now() - begun) / 1000
     for (const name of ['seed', 'client'] as const) {
-      samples[name].push({ seconds, bytes: residentBytes(pids[name]) })
+      samples[name].push({ seconds, ...residentOf(pids[name]) })
     }
   }, 1_000)
   const latest = (): string => {
@@ -107,9 +110,12 @@ function watchMemory(pids: Readonly<Record<'seed' | 'client', number>>) {
   return { samples, latest, stop: () => clearInterval(timer) }
 }
 
-function residentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  return Number(match?.[1] ?? 0) * 1024
+/** By proc(5). */
+function residentOf(pid: number): Omit<MemorySample, 'seconds'> {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const of = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024
+  return { bytes: of('VmRSS'), fileBytes: of('RssFile') }
 }
 
 /** A stretch in words. */
