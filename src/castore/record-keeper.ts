@@ -8,6 +8,11 @@ export interface HeldRecord {
   readonly size: number
   /** Bytes in storage, its header included. */
   readonly storedBytes: number
+  /**
+   * When its segment was last written to, in milliseconds since 1970; infinite for the one that is
+   * being written.
+   */
+  readonly writtenMs: number
 }
 
 /** How much of a segment is in use. */
@@ -39,6 +44,19 @@ export interface RecordKeeper extends RecordStore {
    */
   records(kind: RecordKind, beforeMs: number, call: Call): AsyncIterable<readonly HeldRecord[]>
 
+  /** Reads as `get` does, for who looks through the store: nothing is pardoned by it. */
+  peek(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(Uint8Array | undefined)[]>
+
+  /**
+   * Begins a collection: what anybody asks for or puts from now on can not be condemned. It ends
+   * with {@link pardonAll}.
+   */
+  watch(): void
+
   /**
    * Says that these are to be removed soon. Whoever asks for one in the meantime, or puts it again,
    * has it pardoned. A crash pardons all.
@@ -48,6 +66,7 @@ export interface RecordKeeper extends RecordStore {
   /** How many are condemned and not pardoned. */
   condemned(): number
 
+  /** Ends a collection; what is condemned still is so no more. */
   pardonAll(): void
 
   /** Removes what is condemned still. */

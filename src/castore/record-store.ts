@@ -121,3 +121,8 @@ export interface RecordStore {
 export function isContentAddressed(kind: RecordKind): boolean {
   return kind === 'chunk' || kind === 'directory'
 }
+
+/** Whether a kind's records are kept for as long as something refers to them, and named by digests. */
+export function isCollected(kind: RecordKind): boolean {
+  return isContentAddressed(kind) || kind === 'layout' || kind === 'outboard'
+}

@@ -38,6 +38,14 @@ export class NamedDocumentStore {
     return { digest, size: blob.size, read: (offset, reading) => blob.read(offset, reading) }
   }
 
+  /** The blobs of all documents. */
+  async *digests(call: Call): AsyncGenerator<Digest> {
+    for await (const key of this.#records.keys('document', call)) {
+      const [record] = await this.#records.get('document', [key], call)
+      if (record !== undefined) yield digestOf(record, 'of that key')
+    }
+  }
+
   /** Takes in a document that fits in memory, unless it is just what is there already. */
   async putSmall(kind: DocumentKind, name: string, text: Uint8Array, call: Call): Promise<void> {
     const held = await this.open(kind, name, call)

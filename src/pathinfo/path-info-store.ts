@@ -7,9 +7,13 @@ export interface PathInfoSource {
   get(hash: Uint8Array, call: Call): Promise<PathInfo | undefined>
 }
 
-/** What happened in a store: a path came or changed; or more than could be told one by one. */
+/**
+ * What happened in a store: a path came or changed; one went, by the hash part of its name; or more
+ * than could be told one by one.
+ */
 export type StoreEvent =
   | { readonly type: 'put'; readonly pathInfo: PathInfo }
+  | { readonly type: 'removed'; readonly hash: Uint8Array }
   | { readonly type: 'missed' }
 
 /** Where PathInfos are kept, of content that is kept beside them. */
@@ -28,6 +32,12 @@ export interface PathInfoStore extends PathInfoSource {
 export interface LocalPathInfoStore extends PathInfoStore {
   /** What happens from now on. A slow reader gets 'missed' instead of an endless backlog. */
   changes(call: Call): AsyncIterable<StoreEvent>
+
+  /** The hash parts of all paths, in their order; cheaper than their PathInfos. */
+  hashes(call: Call): AsyncIterable<Uint8Array>
+
+  /** Forgets paths, by the hash parts of their names; their content stays until it is collected. */
+  remove(hashes: readonly Uint8Array[], call: Call): Promise<void>
 
   /** How many paths are held. */
   count(): number

@@ -60,6 +60,25 @@ export class UploadedNarStore {
     await this.#records.sync(call)
   }
 
+  /** The NAR that is kept under the key of a record, for who goes through the records. */
+  async narAt(key: Uint8Array, call: Call): Promise<UploadedNar | undefined> {
+    return await this.#read(key, call)
+  }
+
+  /** What is kept under the key of a file's record: the hash of its NAR, and the file itself. */
+  async fileAt(
+    key: Uint8Array,
+    call: Call,
+  ): Promise<{ readonly narSha256: Uint8Array; readonly kept: Digest | undefined } | undefined> {
+    const [encoded] = await this.#records.get('uploaded-file', [key], call)
+    if (encoded === undefined) return undefined
+    const { narSha256, kept } = JSON.parse(Buffer.from(encoded).toString()) as FileRecord
+    return {
+      narSha256: Buffer.from(narSha256, 'hex'),
+      kept: kept === undefined ? undefined : Digest.fromHex(kept),
+    }
+  }
+
   async #read(key: Uint8Array, call: Call): Promise<UploadedNar | undefined> {
     const [encoded] = await this.#records.get('uploaded-nar', [key], call)
     return encoded === undefined ? undefined : decodeUploadedNar(encoded)

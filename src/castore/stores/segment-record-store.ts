@@ -3,8 +3,10 @@ import { type Call, unhurriedCall } from '../../foundation/call.ts'
 import type { Log } from '../../foundation/log.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
+import { DigestSet } from '../digest-set.ts'
 import type { Compacted, HeldRecord, RecordKeeper, SegmentUsage } from '../record-keeper.ts'
 import {
+  isCollected,
   isContentAddressed,
   type PackedRecord,
   type RecordKind,
@@ -13,6 +15,7 @@ import {
   type StoredRecord,
 } from '../record-store.ts'
 import type { Disk } from './disk.ts'
+import { GroupSync } from './group-sync.ts'
 import { LevelRecordIndex } from './level-record-index.ts'
 import type { PendingIndex } from './pending-index.ts'
 import { contentOf, type Elsewhere, NOWHERE } from './record-content.ts'
@@ -60,11 +63,11 @@ export class SegmentRecordStore implements RecordKeeper {
   /** To be removed soon, and being removed just now. */
   readonly #condemned = new RecordNames()
   readonly #doomed = new RecordNames()
+  /** What was asked for or put since the collection began that is under way, if one is. */
+  #touched: DigestSet | undefined
   /** Held while something changes that is not only added to: names, removals, moves. */
   readonly #changing = new Semaphore(1)
-  #syncing: Promise<void> | undefined
-  #queuedSync: Promise<void> | undefined
-  #backgroundFailure: unknown
+  readonly #syncing = new GroupSync({ work: (isLasting) => this.#bringToStorage(isLasting) })
 
   private constructor(parts: {
     files: SegmentFiles
@@ -111,7 +114,7 @@ export class SegmentRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(number | undefined)[]> {
     call.signal.throwIfAborted()
-    this.#condemned.delete(kind, keys)
+    this.#touch(kind, keys)
     return this.#locate(kind, keys).map((location) => location?.size)
   }
 
@@ -121,7 +124,16 @@ export class SegmentRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
     call.signal.throwIfAborted()
-    this.#condemned.delete(kind, keys)
+    this.#touch(kind, keys)
+    return await this.peek(kind, keys, call)
+  }
+
+  async peek(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(Uint8Array | undefined)[]> {
+    call.signal.throwIfAborted()
     return await readRecords(this.#reading, { kind, keys }, async (name, location, stored) => {
       const content = await contentOf(name, location, stored, this.#elsewhere)
       if (content === undefined) throw rotten(name, location)
@@ -135,7 +147,7 @@ export class SegmentRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(PackedRecord | undefined)[]> {
     call.signal.throwIfAborted()
-    this.#condemned.delete(kind, keys)
+    this.#touch(kind, keys)
     return await readRecords(this.#reading, { kind, keys }, async (name, location, stored) => {
       const { packing, check, size } = location
       if (packing === 'elsewhere') return undefined
@@ -146,23 +158,23 @@ export class SegmentRecordStore implements RecordKeeper {
 
   async put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void> {
     call.signal.throwIfAborted()
-    if (this.#backgroundFailure !== undefined) await this.sync(call)
-    if (isContentAddressed(kind)) await this.#putContent(kind, records)
+    if (this.#syncing.hasFailed) await this.sync(call)
+    const keys = records.map((record) => record.key)
+    this.#touch(kind, keys)
+    if (isContentAddressed(kind)) await this.#putContent(kind, records, keys)
     else {
       using _turn = await this.#changing.acquire(1, call)
-      const known = this.#locate(
-        kind,
-        records.map((record) => record.key),
-      )
-      await this.#append(kind, records, known)
+      await this.#append(kind, records, this.#locate(kind, keys))
     }
     const { bytes, records: count } = this.#pending.size
-    if (bytes >= UNSYNCED_BYTES_MAX || count >= UNSYNCED_RECORDS_MAX) this.#syncSoon()
+    if (bytes >= UNSYNCED_BYTES_MAX || count >= UNSYNCED_RECORDS_MAX) this.#syncing.begin()
   }
 
-  async #putContent(kind: RecordKind, records: readonly StoredRecord[]): Promise<void> {
-    const keys = records.map((record) => record.key)
-    this.#condemned.delete(kind, keys)
+  async #putContent(
+    kind: RecordKind,
+    records: readonly StoredRecord[],
+    keys: readonly Uint8Array[],
+  ): Promise<void> {
     const known = this.#locate(kind, keys)
     // Nothing is awaited between the look at what is reserved and reserving it, so that two puts
     // of the same content at the same time store it once.
@@ -242,43 +254,15 @@ export class SegmentRecordStore implements RecordKeeper {
   }
 
   async sync(call: Call): Promise<void> {
-    this.#backgroundFailure = undefined
-    await unlessAborted(this.#sync(), call.signal)
-  }
-
-  /** One sync at a time; all who ask while one runs share the next, which covers what they put. */
-  #sync(isLasting = false): Promise<void> {
-    if (this.#syncing === undefined) return this.#beginSync(isLasting)
-    this.#queuedSync ??= this.#syncing
-      .catch(() => undefined) // told to those who waited for that one
-      .then(() => {
-        this.#queuedSync = undefined
-        return this.#beginSync(isLasting)
-      })
-    return this.#queuedSync
-  }
-
-  #beginSync(isLasting: boolean): Promise<void> {
-    const running = this.#bringToStorage(isLasting).finally(() => {
-      this.#syncing = undefined
-    })
-    this.#syncing = running
-    return running
+    await unlessAborted(this.#syncing.run(), call.signal)
   }
 
   async #bringToStorage(isLasting: boolean): Promise<void> {
-    if (this.#pending.size.records === 0) return
+    if (this.#pending.size.records === 0 && !isLasting) return
     const position = await this.#log.sync()
     const { entries, mark } = this.#pending.upTo(position)
     await this.#index.advance(entries, mark, isLasting)
     this.#pending.settle(entries, mark)
-  }
-
-  #syncSoon(): void {
-    if (this.#syncing !== undefined) return
-    this.#sync().catch((error) => {
-      this.#backgroundFailure = error // the next put tries again and tells
-    })
   }
 
   async *keys(kind: RecordKind, call: Call): AsyncGenerator<Uint8Array> {
@@ -303,8 +287,21 @@ export class SegmentRecordStore implements RecordKeeper {
     )
   }
 
+  watch(): void {
+    this.#touched = new DigestSet()
+  }
+
   condemn(names: readonly RecordName[]): void {
-    for (const name of names) this.#condemned.add(name)
+    for (const name of names) {
+      if (this.#touched?.has(name.key) !== true) this.#condemned.add(name)
+    }
+  }
+
+  /** Somebody relies on these, if they are there. */
+  #touch(kind: RecordKind, keys: readonly Uint8Array[]): void {
+    if (this.#touched === undefined || !isCollected(kind)) return
+    this.#condemned.delete(kind, keys)
+    for (const key of keys) this.#touched.add(key)
   }
 
   condemned(): number {
@@ -313,6 +310,7 @@ export class SegmentRecordStore implements RecordKeeper {
 
   pardonAll(): void {
     this.#condemned.clear()
+    this.#touched = undefined
   }
 
   async removeCondemned(call: Call): Promise<void> {
@@ -338,7 +336,7 @@ export class SegmentRecordStore implements RecordKeeper {
       notes: this.#notes,
       changing: this.#changing,
       locate: ({ kind, key }: RecordName) => this.#locate(kind, [key])[0],
-      settle: () => this.#sync(true),
+      settle: () => this.#syncing.run(true),
       remove: (names: readonly RecordName[]) => this.remove(names, call),
     }
     return await new SegmentCompaction(parts, { segment }).run(call)

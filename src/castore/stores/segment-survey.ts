@@ -30,7 +30,8 @@ export async function* recordsBefore(
         modifiedMs = (await files.facts(segment))?.modifiedMs ?? 0
         ages.set(segment, modifiedMs)
       }
-      if (modifiedMs < beforeMs) old.push({ key, size, storedBytes: RECORD_HEADER_BYTES + bytes })
+      if (modifiedMs > beforeMs) continue
+      old.push({ key, size, storedBytes: RECORD_HEADER_BYTES + bytes, writtenMs: modifiedMs })
     }
     if (old.length > 0) yield old
   }

@@ -60,6 +60,17 @@ export class RecordPathInfoStore implements LocalPathInfoStore {
     return this.#follow(watcher, call)
   }
 
+  hashes(call: Call): AsyncIterable<Uint8Array> {
+    return this.#records.keys('path-info', call)
+  }
+
+  async remove(hashes: readonly Uint8Array[], call: Call): Promise<void> {
+    const names = hashes.map((key) => ({ kind: 'path-info', key }) as const)
+    await this.#records.remove(names, call)
+    await this.#records.sync(call)
+    for (const hash of hashes) this.#tell({ type: 'removed', hash })
+  }
+
   count(): number {
     return this.#records.totals('path-info').records
   }

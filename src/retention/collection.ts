@@ -1,0 +1,281 @@
+import type { Leases } from '../castore/leases.ts'
+import { FileNode, type Node } from '../castore/model/node.ts'
+import type { RecordKeeper } from '../castore/record-keeper.ts'
+import type { RecordKind, RecordName } from '../castore/record-store.ts'
+import type { Call } from '../foundation/call.ts'
+import { type Clock, DeadlineError, withDeadline } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import type { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
+import type { LocalPathInfoStore, StoreEvent } from '../pathinfo/path-info-store.ts'
+import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
+import { walkContent } from './content-walk.ts'
+import { LiveContent } from './live-content.ts'
+import type { PathUses } from './path-uses.ts'
+import type { Pins } from './pins.ts'
+import { RetentionError } from './retention-error.ts'
+import { retentionOrder } from './retention-order.ts'
+import { type SurveyedPath, surveyPaths } from './survey.ts'
+
+/** Content that came within so many milliseconds stays, though nothing refers to it yet. */
+export const YOUNG_MS = 3_600_000
+
+/** How long a collection waits for those who were at work with content when it began. */
+export const LEASES_MS = 600_000
+
+/** What a collection works with. */
+export interface CollectionComponents {
+  readonly keeper: RecordKeeper
+  readonly pathInfos: LocalPathInfoStore
+  readonly uploads: Pick<UploadedNarStore, 'narAt' | 'fileAt'>
+  readonly documents: Pick<NamedDocumentStore, 'digests'>
+  readonly uses: PathUses
+  readonly pins: Pins
+  readonly leases: Leases
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What is to be kept. */
+export interface CollectionBounds {
+  /** Stored bytes of content that paths may take up. */
+  readonly maxBytes?: number | undefined
+  /** Paths go that nobody asked for within so many milliseconds. */
+  readonly maxAgeMs?: number | undefined
+  /**
+   * How long content stays that nothing refers to, in milliseconds; {@link YOUNG_MS} by default. 0
+   * is for owners who know that nobody is putting anything by hand.
+   */
+  readonly youngMs?: number | undefined
+  readonly isDryRun?: boolean | undefined
+}
+
+/** What a collection found, and, unless it was a dry run, removed. */
+export interface Collected {
+  /** The paths that go, those that were used last first. */
+  readonly paths: readonly { readonly storePath: string; readonly narSize: number }[]
+  readonly pathsKept: number
+  /** Records of content that go, and what they take up in storage, in bytes. */
+  readonly records: number
+  readonly bytes: number
+  /** Content of the paths that stay: bytes of chunks, each counted once. */
+  readonly liveBytes: number
+}
+
+const KINDS = ['chunk', 'layout', 'outboard', 'directory'] as const
+
+/**
+ * Lets go of paths beyond the bounds and of content that nothing refers to, while everybody works
+ * on: what is to go is condemned first; what anybody asked for or put since the beginning, or does
+ * until the end, stays; and the rest goes only when all those have ended who were at work before,
+ * and what they made of it has been looked at.
+ */
+export async function collect(
+  components: CollectionComponents,
+  bounds: CollectionBounds,
+  call: Call,
+): Promise<Collected> {
+  const { keeper, pathInfos, clock } = components
+  const following = new AbortController()
+  const changes = pathInfos.changes({ signal: AbortSignal.any([call.signal, following.signal]) })
+  const arrivals = new Arrivals(changes)
+  if (bounds.isDryRun !== true) keeper.watch()
+  try {
+    const live = new LiveContent({ keeper })
+    const { youngMs = YOUNG_MS } = bounds
+    const beforeMs = youngMs === 0 ? Number.POSITIVE_INFINITY : clock.now() - youngMs
+    const { kept, leaving } = await choosePaths(components, bounds, live, call)
+    const uploads = await markOthers(components, live, beforeMs, call)
+    const found = await condemn(components, { live, leaving, beforeMs, bounds }, call)
+    const report: Collected = {
+      paths: leaving.map(({ storePath, narSize }) => ({ storePath, narSize })),
+      pathsKept: kept,
+      ...found,
+      liveBytes: live.bytes,
+    }
+    if (bounds.isDryRun === true) return report
+    if (leaving.length > 0) {
+      await pathInfos.remove(
+        leaving.map(({ hash }) => hash),
+        call,
+      )
+    }
+    await endOfLeases(components, call)
+    await arrivals.pardon(keeper, call)
+    await keeper.removeCondemned(call)
+    await keeper.remove([...uploads, ...leaving.map(useOf)], call)
+    await keeper.sync(call)
+    return report
+  } finally {
+    if (bounds.isDryRun !== true) keeper.pardonAll()
+    following.abort(new Error('the collection is over'))
+    await arrivals.ended
+  }
+}
+
+/** Goes from the most valuable path to the least, until one bound is reached; marks what stays. */
+async function choosePaths(
+  components: CollectionComponents,
+  { maxBytes = Infinity, maxAgeMs = Infinity }: CollectionBounds,
+  live: LiveContent,
+  call: Call,
+): Promise<{ kept: number; leaving: SurveyedPath[] }> {
+  const { keeper, clock } = components
+  const nowMs = clock.now()
+  const paths = await surveyPaths(components, nowMs, call)
+  const byKey = new Map(paths.map((path) => [path.key, path]))
+  const order = retentionOrder(paths)
+  // Bounds are about storage; what a path takes of it is reckoned by what all content does.
+  const { bytes, storedBytes } = keeper.totals('chunk')
+  const contentBytesMax = bytes === 0 ? Infinity : (maxBytes * bytes) / storedBytes
+  let kept = 0
+  for (const { key, usedMs, isPinned } of order) {
+    call.signal.throwIfAborted()
+    const { node } = byKey.get(key)!
+    if (!isPinned && nowMs - usedMs > maxAgeMs) break
+    const share = await live.share([node], call)
+    if (!isPinned && live.bytes + share.bytes > contentBytesMax) break
+    live.add(share)
+    kept++
+  }
+  return { kept, leaving: order.slice(kept).map(({ key }) => byKey.get(key)!) }
+}
+
+/**
+ * Marks what is kept beside paths: documents, and uploads that are young or whose content stays.
+ * Says which records of uploads go.
+ */
+async function markOthers(
+  { keeper, uploads, documents }: CollectionComponents,
+  live: LiveContent,
+  beforeMs: number,
+  call: Call,
+): Promise<RecordName[]> {
+  const mark = async (node: Node): Promise<void> => live.add(await live.share([node], call))
+  for await (const digest of documents.digests(call)) await mark(new FileNode(digest, BLOB, false))
+  const leaving: RecordName[] = []
+  const staying = new Set<string>()
+  const oldNars = await keysBefore(keeper, 'uploaded-nar', beforeMs, call)
+  for await (const key of keeper.keys('uploaded-nar', call)) {
+    const nar = await uploads.narAt(key, call)
+    if (nar === undefined) continue
+    if (oldNars.has(hexOf(key)) && !isLive(live, nar.node)) {
+      leaving.push({ kind: 'uploaded-nar', key })
+      continue
+    }
+    staying.add(hexOf(nar.narSha256))
+    await mark(nar.node)
+  }
+  for await (const key of keeper.keys('uploaded-file', call)) {
+    const file = await uploads.fileAt(key, call)
+    if (file === undefined) continue
+    if (!staying.has(hexOf(file.narSha256))) leaving.push({ kind: 'uploaded-file', key })
+    else if (file.kept !== undefined) await mark(new FileNode(file.kept, BLOB, false))
+  }
+  return leaving
+}
+
+/** A length that no blob of one small chunk has: it is looked up how the blob is cut. */
+const BLOB = Number.MAX_SAFE_INTEGER
+
+function isLive(live: LiveContent, node: Node): boolean {
+  if (node.type === 'symlink') return false // there is nothing to lose
+  if (node.type === 'directory') return live.has('directory', node.digest.bytes)
+  return live.has('chunk', node.digest.bytes) || live.has('layout', node.digest.bytes)
+}
+
+async function keysBefore(
+  keeper: RecordKeeper,
+  kind: RecordKind,
+  beforeMs: number,
+  call: Call,
+): Promise<Set<string>> {
+  const keys = new Set<string>()
+  for await (const records of keeper.records(kind, beforeMs, call)) {
+    for (const { key } of records) keys.add(hexOf(key))
+  }
+  return keys
+}
+
+/** Condemns old content that nothing refers to, and what only the paths that go refer to. */
+async function condemn(
+  { keeper }: CollectionComponents,
+  plan: {
+    readonly live: LiveContent
+    readonly leaving: readonly SurveyedPath[]
+    readonly beforeMs: number
+    readonly bounds: CollectionBounds
+  },
+  call: Call,
+): Promise<{ records: number; bytes: number }> {
+  const { live, leaving, beforeMs, bounds } = plan
+  const going = new LiveContent({ keeper })
+  for (const { node } of leaving) going.add(await going.share([node], call))
+  const found = { records: 0, bytes: 0 }
+  for (const kind of KINDS) {
+    for await (const records of keeper.records(kind, Number.POSITIVE_INFINITY, call)) {
+      const condemned = records.filter(
+        ({ key, writtenMs }) =>
+          !live.has(kind, key) && (writtenMs <= beforeMs || going.has(kind, key)),
+      )
+      for (const { storedBytes } of condemned) {
+        found.records++
+        found.bytes += storedBytes
+      }
+      if (bounds.isDryRun !== true) keeper.condemn(condemned.map(({ key }) => ({ kind, key })))
+    }
+  }
+  return found
+}
+
+async function endOfLeases({ leases, clock }: CollectionComponents, call: Call): Promise<void> {
+  try {
+    await withDeadline(clock, LEASES_MS, 'waiting for those at work', call, (timed) =>
+      leases.ended(timed),
+    )
+  } catch (cause) {
+    call.signal.throwIfAborted()
+    if (!(cause instanceof DeadlineError)) throw cause
+    const what = 'something that began before has not ended yet; content stays until the next time'
+    throw new RetentionError({ code: 'busy' }, what, { cause })
+  }
+}
+
+/** Paths that come while a collection is under way: what they reach stays. */
+class Arrivals {
+  readonly ended: Promise<void>
+  #nodes: Node[] = []
+  #isAll = false
+
+  constructor(changes: AsyncIterable<StoreEvent>) {
+    this.ended = this.#follow(changes)
+  }
+
+  async #follow(changes: AsyncIterable<StoreEvent>): Promise<void> {
+    try {
+      for await (const event of changes) {
+        if (event.type === 'put') this.#nodes.push(event.pathInfo.node)
+        else if (event.type === 'missed') this.#isAll = true
+      }
+    } catch {
+      // Told to stop: the collection is over.
+    }
+  }
+
+  /** Has all pardoned that they reach, by asking for it. */
+  async pardon(keeper: RecordKeeper, call: Call): Promise<void> {
+    if (this.#isAll) return keeper.pardonAll()
+    for (const node of this.#nodes) {
+      for await (const batch of walkContent({ keeper }, [node], () => false, call)) {
+        for (const { kind, digest } of batch) await keeper.sizes(kind, [digest], call)
+      }
+    }
+  }
+}
+
+function useOf({ hash }: SurveyedPath): RecordName {
+  return { kind: 'use', key: hash }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

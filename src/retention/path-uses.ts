@@ -1,0 +1,100 @@
+import type { RecordStore } from '../castore/record-store.ts'
+import type { Call } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import type { Service } from '../foundation/service.ts'
+import type { UseTracker } from '../substitution/use-tracker.ts'
+
+/** How often what was used is written down, in milliseconds; a crash forgets as much. */
+export const WRITE_DOWN_MS = 60_000
+
+/** A path's use is written down again only when it is older than this. */
+export const USE_STEP_MS = 600_000
+
+/** How many uses are kept in mind until they are written down. */
+export const USES_MAX = 65_536
+
+/** Remembers when each path was last asked for. */
+export class PathUses implements UseTracker, Service {
+  readonly name = 'path uses'
+  readonly #components: { readonly records: RecordStore; readonly clock: Clock; readonly log: Log }
+  readonly #fresh = new Map<string, { readonly hash: Uint8Array; usedMs: number }>()
+  readonly #stopping = new AbortController()
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(components: {
+    readonly records: RecordStore
+    readonly clock: Clock
+    readonly log: Log
+  }) {
+    this.#components = components
+  }
+
+  used(hash: Uint8Array): void {
+    const key = keyOf(hash)
+    const usedMs = this.#components.clock.now()
+    const known = this.#fresh.get(key)
+    if (known !== undefined) known.usedMs = usedMs
+    else if (this.#fresh.size < USES_MAX) this.#fresh.set(key, { hash, usedMs })
+  }
+
+  /** When each of these was last used, in milliseconds since 1970; 0 where nobody knows. */
+  async lastUses(hashes: readonly Uint8Array[], call: Call): Promise<number[]> {
+    const kept = await this.#components.records.get('use', hashes, call)
+    return hashes.map((hash, i) => {
+      const fresh = this.#fresh.get(keyOf(hash))?.usedMs
+      return fresh ?? decode(kept[i])
+    })
+  }
+
+  async start(): Promise<void> {
+    this.#writing = this.#writeNowAndThen()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('stopping'))
+    await this.#writing
+    await this.writeDown({ signal: new AbortController().signal })
+  }
+
+  async #writeNowAndThen(): Promise<void> {
+    const { clock, log } = this.#components
+    const call = { signal: this.#stopping.signal }
+    while (!call.signal.aborted) {
+      await clock.sleep(WRITE_DOWN_MS, call).catch(() => undefined) // stopping
+      if (call.signal.aborted) return
+      await this.writeDown(call).catch((error) => log.warn('uses were not written down', { error }))
+    }
+  }
+
+  /** Writes down what was used since the last time. */
+  async writeDown(call: Call): Promise<void> {
+    const { records } = this.#components
+    const fresh = [...this.#fresh.values()]
+    const known = await records.get(
+      'use',
+      fresh.map(({ hash }) => hash),
+      call,
+    )
+    const changed = fresh.filter(({ usedMs }, i) => usedMs - decode(known[i]) >= USE_STEP_MS)
+    const put = changed.map(({ hash, usedMs }) => ({ key: hash, bytes: encode(usedMs) }))
+    if (put.length > 0) await records.put('use', put, call)
+    for (const { hash, usedMs } of fresh) {
+      if (this.#fresh.get(keyOf(hash))?.usedMs === usedMs) this.#fresh.delete(keyOf(hash))
+    }
+  }
+}
+
+function keyOf(hash: Uint8Array): string {
+  return Buffer.from(hash).toString('latin1')
+}
+
+function encode(usedMs: number): Uint8Array {
+  const bytes = Buffer.alloc(8)
+  bytes.writeDoubleLE(usedMs)
+  return bytes
+}
+
+function decode(bytes: Uint8Array | undefined): number {
+  return bytes?.length === 8 ? Buffer.from(bytes).readDoubleLE() : 0
+}
