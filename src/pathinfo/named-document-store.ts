@@ -35,7 +35,8 @@ export class NamedDocumentStore {
     const digest = digestOf(record, name)
     const blob = await this.#castore.blobs.open(digest, call)
     if (blob === undefined) return undefined
-    return { digest, size: blob.size, read: (offset, reading) => blob.read(offset, reading) }
+    const read: BlobReader['read'] = (offset, it, length) => blob.read(offset, it, length)
+    return { digest, size: blob.size, read }
   }
 
   /** The blobs of all documents. */

@@ -1,4 +1,4 @@
-import type { BlobReader } from '../castore/blob-store.ts'
+import { type BlobReader, blobBytes, type NamedBlob } from '../castore/blob-store.ts'
 import type { Castore } from '../castore/castore.ts'
 import { CHUNK_BYTES_MIN } from '../castore/chunking/fast-cdc.ts'
 import { FileNode } from '../castore/model/node.ts'
@@ -7,7 +7,9 @@ import { withDeadline } from '../foundation/clock.ts'
 import type { Digest } from '../foundation/digest.ts'
 import type { ContentSource } from '../substitution/content-source.ts'
 import { FetchProgress } from '../substitution/fetch-progress.ts'
+import { SubstitutionError } from '../substitution/substitution-error.ts'
 import type { AnswerItem } from './exchange/exchange-session.ts'
+import { Neighbours } from './neighbours.ts'
 import { PeerError, peerError } from './peer-error.ts'
 import type { PeerNetwork } from './peer-network.ts'
 import { NEIGHBOURS_MS } from './peer-source.ts'
@@ -43,9 +45,14 @@ export class PeerContentSource implements ContentSource {
     this.#components = components
   }
 
-  async fetchBlob(digest: Digest, into: Castore, call: Call): Promise<boolean> {
+  async fetchBlob(blob: NamedBlob, into: Castore, call: Call): Promise<boolean> {
+    const { digest } = blob
     const components = { ...this.#components, castore: into }
-    for (const [size, holders] of await this.#sizesSaid(digest, call)) {
+    const sizes: readonly [number, HolderSet][] =
+      blob.size === undefined
+        ? await this.#sizesSaid(digest, call)
+        : [[blob.size, new HolderSet(this.#neighbours())]]
+    for (const [size, holders] of sizes) {
       try {
         const node = new FileNode(digest, size, false)
         await fetchContent(node, holders, components, new FetchProgress(), call)
@@ -59,9 +66,10 @@ export class PeerContentSource implements ContentSource {
     return false
   }
 
-  async openBlob(digest: Digest, into: Castore, call: Call): Promise<BlobReader | undefined> {
+  async openBlob(blob: NamedBlob, into: Castore, call: Call): Promise<BlobReader | undefined> {
     const components = { ...this.#components, castore: into }
-    return await openProven({ digest }, new HolderSet(this.#neighbours()), components, call)
+    const reader = await openProven(blob, this.#neighbours(), components, call)
+    return reader === undefined ? undefined : new NeighboursBlob(blob.digest, reader)
   }
 
   async fetchDirectories(root: Digest, into: Castore, call: Call): Promise<boolean> {
@@ -96,7 +104,7 @@ export class PeerContentSource implements ContentSource {
         log.debug('peer could not say', { peer, error })
       }
     }
-    await Promise.all(this.#neighbours().map(ask))
+    await Promise.all([...this.#neighbours()].map(ask))
     return [...said].sort(([, a], [, b]) => b.size - a.size)
   }
 
@@ -108,7 +116,7 @@ export class PeerContentSource implements ContentSource {
         throw peerError({ code: 'protocol-broken', peer, what: 'no chunk list of the blob' })
       }
       const { layout } = answer
-      size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
+      size = blobBytes(layout)
       const isPlausible =
         size > 0 && // the empty blob is everywhere, nobody asks for it
         size <= UNSIZED_BLOB_BYTES_MAX &&
@@ -120,9 +128,32 @@ export class PeerContentSource implements ContentSource {
     return size
   }
 
-  #neighbours(): string[] {
-    const { network, ledger } = this.#components
-    const ids = network.connected().map(({ id }) => id)
-    return ids.filter((id) => ledger.standing(id) === 'welcome')
+  #neighbours(): Neighbours {
+    return new Neighbours(this.#components)
+  }
+}
+
+/** A blob that neighbours have; that they do not have it any more is told as who reads it knows. */
+class NeighboursBlob implements BlobReader {
+  readonly size: number
+  readonly #digest: Digest
+  readonly #reader: BlobReader
+
+  constructor(digest: Digest, reader: BlobReader) {
+    this.size = reader.size
+    this.#digest = digest
+    this.#reader = reader
+  }
+
+  async *read(offset: number, call: Call, length?: number): AsyncGenerator<Uint8Array> {
+    try {
+      yield* this.#reader.read(offset, call, length)
+    } catch (cause) {
+      if (!(cause instanceof PeerError)) throw cause
+      const what = `blob ${this.#digest}`
+      const fault = { code: 'content-missing', what } as const
+      const words = `${what} can not be read any further: ${cause.message}`
+      throw new SubstitutionError(fault, words, { cause })
+    }
   }
 }

@@ -130,8 +130,19 @@ function pathInfoStatus(fault: PathInfoFault): status {
 
 function substitutionStatus({ fault }: SubstitutionError): status {
   switch (fault.code) {
+    case 'path-absent':
+    case 'name-absent':
+      return status.NOT_FOUND
     case 'offers-failed':
       return status.UNAVAILABLE
+    case 'content-missing':
+    case 'no-directory':
+    case 'no-file':
+    case 'leads-outside':
+    case 'link-loop':
+      return status.FAILED_PRECONDITION
+    case 'too-large':
+      return status.RESOURCE_EXHAUSTED
   }
 }
 

@@ -1,6 +1,13 @@
-import type { BlobReader, BlobStore, BlobWriter, ChunkRef } from '../castore/blob-store.ts'
+import type {
+  BlobReader,
+  BlobStore,
+  BlobWriter,
+  ChunkRef,
+  NamedBlob,
+} from '../castore/blob-store.ts'
 import type { Castore } from '../castore/castore.ts'
-import type { DirectoryStore } from '../castore/directory-store.ts'
+import { CHUNK_BYTES_MIN } from '../castore/chunking/fast-cdc.ts'
+import type { DirectorySource, DirectoryStore } from '../castore/directory-store.ts'
 import type { Directory } from '../castore/model/directory.ts'
 import type { Outboard } from '../castore/verified/outboard.ts'
 import type { BuiltOutboard } from '../castore/verified/outboard-builder.ts'
@@ -9,10 +16,12 @@ import type { Clock } from '../foundation/clock.ts'
 import type { Digest } from '../foundation/digest.ts'
 import { Semaphore } from '../foundation/semaphore.ts'
 import { SingleFlight } from '../foundation/single-flight.ts'
+import type { NarSource } from '../nar/render-nar.ts'
 import type { ContentSource } from './content-source.ts'
 import { MissMemory } from './miss-memory.ts'
+import { OpenBlobs } from './open-blobs.ts'
 
-/** How many blobs are fetched at once for those who read through this. */
+/** How many blobs are fetched or opened at once for those who read through this. */
 export const BLOBS_AT_ONCE = 32
 
 /** What it is put together of. */
@@ -23,15 +32,29 @@ export interface SubstitutingCastoreComponents {
   readonly clock: Clock
 }
 
+/** Content to read from, of which only those parts are brought here that are read. */
+export interface PartialContents extends NarSource {
+  readonly blobs: Pick<BlobStore, 'layouts' | 'readChunks' | 'open'>
+  readonly directories: DirectorySource
+}
+
 /**
- * A castore that asks elsewhere for what is not held. Content is fetched whole, proven and kept
- * before anybody is told that it is there: a client that leaves out what is there already must be
- * able to rely on it. What nobody has is remembered for a short while, so that a client that asks
- * for each blob before it puts it does not have the neighbours asked twice.
+ * A castore that asks elsewhere for what is not held. Before anybody is told of its chunks, a blob
+ * is fetched whole, proven and kept: a client that leaves out what is there already must be able to
+ * rely on it. Who opens a blob gets those parts that it reads, each proven; the blob is held once
+ * it was read from end to end. Where nobody can prove parts of it, it is fetched whole first.
+ *
+ * What nobody has is remembered for a short while, so that a client that asks for each blob before
+ * it puts it does not have the neighbours asked twice.
  */
 export class SubstitutingCastore implements Castore {
   readonly blobs: BlobStore
   readonly directories: DirectoryStore
+  /**
+   * The same to read ranges from: its blobs are looked up by the thousand here, and only what is
+   * not held is opened elsewhere, as far as it is wanted.
+   */
+  readonly contents: PartialContents
   readonly #near: Castore
   readonly #misses: MissMemory
 
@@ -40,6 +63,14 @@ export class SubstitutingCastore implements Castore {
     this.#misses = new MissMemory(components, init)
     this.blobs = new SubstitutingBlobs(components, this.#misses)
     this.directories = new SubstitutingDirectories(components, this.#misses)
+    this.contents = {
+      directories: this.directories,
+      blobs: {
+        layouts: (digests, call) => this.#near.blobs.layouts(digests, call),
+        readChunks: (digests, call) => this.#near.blobs.readChunks(digests, call),
+        open: (digest, call, size) => this.blobs.open(digest, call, size),
+      },
+    }
   }
 
   async sync(call: Call): Promise<void> {
@@ -56,11 +87,14 @@ class SubstitutingBlobs implements BlobStore {
   readonly #components: SubstitutingCastoreComponents
   readonly #misses: MissMemory
   readonly #fetching = new SingleFlight<boolean>()
+  readonly #opening = new SingleFlight<BlobReader | undefined>()
+  readonly #opened: OpenBlobs
   readonly #room = new Semaphore(BLOBS_AT_ONCE)
 
   constructor(components: SubstitutingCastoreComponents, misses: MissMemory) {
     this.#components = components
     this.#misses = misses
+    this.#opened = new OpenBlobs(components)
   }
 
   async layouts(
@@ -82,15 +116,20 @@ class SubstitutingBlobs implements BlobStore {
   }
 
   async outboard(digest: Digest, call: Call): Promise<Outboard | undefined> {
-    if ((await this.open(digest, call)) === undefined) return undefined
+    const [layout] = await this.layouts([digest], call)
+    if (layout === undefined) return undefined
     return await this.#components.near.blobs.outboard(digest, call)
   }
 
-  async open(digest: Digest, call: Call): Promise<BlobReader | undefined> {
+  async open(digest: Digest, call: Call, size?: number): Promise<BlobReader | undefined> {
     const near = this.#components.near.blobs
     const held = await near.open(digest, call)
     if (held !== undefined) return held
-    return (await this.#fetch(digest, call)) ? await near.open(digest, call) : undefined
+    if (this.#misses.has(blobKey(digest))) return undefined
+    const blob = { digest, size }
+    const opened = await this.#openElsewhere(blob, call)
+    if (opened !== undefined) return opened
+    return (await this.#fetch(blob, call)) ? await near.open(digest, call) : undefined
   }
 
   create(): BlobWriter {
@@ -126,21 +165,39 @@ class SubstitutingBlobs implements BlobStore {
     const found = await look(digests)
     const missing = digests.flatMap((_, i) => (found[i] === undefined ? [i] : []))
     if (missing.length === 0) return found
-    const fetched = await Promise.all(missing.map((i) => this.#fetch(digests[i]!, call)))
+    const fetched = await Promise.all(
+      missing.map((i) => this.#fetch({ digest: digests[i]! }, call)),
+    )
     const came = missing.filter((_, at) => fetched[at])
     const again = await look(came.map((i) => digests[i]!))
     for (const [at, i] of came.entries()) found[i] = again[at]
     return found
   }
 
+  /** Opens a blob to read parts of it; undefined where parts can not be proven, or are no less. */
+  async #openElsewhere(blob: NamedBlob, call: Call): Promise<BlobReader | undefined> {
+    if (blob.size !== undefined && blob.size <= CHUNK_BYTES_MIN) return undefined
+    // Its length is proven only to whoever did not bring it along.
+    const key = `${blobKey(blob.digest)} ${blob.size ?? 'proven'}`
+    const known = this.#opened.get(key)
+    if (known !== undefined) return known
+    const { near, far } = this.#components
+    const work = async (shared: Call): Promise<BlobReader | undefined> => {
+      using _room = await this.#room.acquire(1, shared)
+      const reader = await far.openBlob(blob, near, shared)
+      return reader === undefined ? undefined : this.#opened.put(key, reader)
+    }
+    return await this.#opening.run(key, work, call)
+  }
+
   /** Brings a blob here; false where nobody has it. */
-  async #fetch(digest: Digest, call: Call): Promise<boolean> {
-    const key = blobKey(digest)
+  async #fetch(blob: NamedBlob, call: Call): Promise<boolean> {
+    const key = blobKey(blob.digest)
     if (this.#misses.has(key)) return false
     const { near, far } = this.#components
     const work = async (shared: Call): Promise<boolean> => {
       using _room = await this.#room.acquire(1, shared)
-      const came = await far.fetchBlob(digest, near, shared)
+      const came = await far.fetchBlob(blob, near, shared)
       if (!came) this.#misses.remember(key)
       return came
     }

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { BlobStore } from '../../src/castore/blob-store.ts'
 import { CastoreError } from '../../src/castore/castore-error.ts'
@@ -63,6 +64,22 @@ export function blobStoreContract(
       }
     })
   }
+
+  test(`${label}: any range of a blob is that slice of it`, async () => {
+    await using made = await make()
+    const content = noise(1_500_000, 'ranges')
+    const digest = await put(made.blobs, content)
+    const reader = await made.blobs.open(digest, call, content.length)
+    const lengths = fc.oneof(fc.nat(40_000), fc.nat(content.length), fc.constant(undefined))
+    await fc.assert(
+      fc.asyncProperty(fc.nat(content.length + 10), lengths, async (offset, length) => {
+        const read = await allBytes(reader!.read(offset, call, length))
+        const end = length === undefined ? content.length : offset + length
+        return read.equals(content.subarray(offset, end))
+      }),
+      { numRuns: 40 },
+    )
+  })
 
   test(`${label}: a layout names chunks that are held and add up to the blob`, async () => {
     await using made = await make()

@@ -34,7 +34,7 @@ test('blobs and Directories come from a neighbour by their digests alone', async
   await connected(node, b)
   const source = sourceOf(b)
   for (const digest of [Digest.ofContent(LARGE), SMALL]) {
-    expect(await source.fetchBlob(digest, b.castore, call)).toBe(true)
+    expect(await source.fetchBlob({ digest }, b.castore, call)).toBe(true)
   }
   expect(await source.fetchDirectories(root, b.castore, call)).toBe(true)
   const top = await b.castore.directories.get(root, call)
@@ -47,11 +47,13 @@ test('a part of a neighbour’s blob is read by its digest alone', async () => {
   await using _a = node
   await using b = await peerNode({ bootstrap: [node] })
   await connected(node, b)
-  const reader = await sourceOf(b).openBlob(Digest.ofContent(LARGE), b.castore, call)
+  const reader = await sourceOf(b).openBlob({ digest: Digest.ofContent(LARGE) }, b.castore, call)
   expect(reader!.size).toBe(LARGE.length)
   const part = await allBytes(reader!.read(1_234_567, call, 1000))
   expect(part.equals(LARGE.subarray(1_234_567, 1_235_567))).toBe(true)
-  expect(await sourceOf(b).openBlob(Digest.of(noise(32)), b.castore, call)).toBeUndefined()
+  expect(
+    await sourceOf(b).openBlob({ digest: Digest.of(noise(32)) }, b.castore, call),
+  ).toBeUndefined()
 })
 
 test('what no neighbour has is absent', async () => {
@@ -60,9 +62,9 @@ test('what no neighbour has is absent', async () => {
   await using b = await peerNode({ bootstrap: [node] })
   const source = sourceOf(b)
   const nowhere = Digest.ofContent(noise(9, 'nowhere'))
-  expect(await source.fetchBlob(nowhere, b.castore, call)).toBe(false) // nobody is there yet
+  expect(await source.fetchBlob({ digest: nowhere }, b.castore, call)).toBe(false) // nobody is there yet
   await connected(node, b)
-  expect(await source.fetchBlob(nowhere, b.castore, call)).toBe(false)
+  expect(await source.fetchBlob({ digest: nowhere }, b.castore, call)).toBe(false)
   expect(await source.fetchDirectories(nowhere, b.castore, call)).toBe(false)
 })
 
@@ -74,7 +76,9 @@ test('of two who disagree about a blob, the one who is wrong loses', async () =>
   bad.misbehave(liar, bad.halvesLayouts)
   await using b = await peerNode({ bootstrap: [honest, liar] })
   await Promise.all([connected(honest, b), connected(liar, b)])
-  expect(await sourceOf(b).fetchBlob(Digest.ofContent(LARGE), b.castore, call)).toBe(true)
+  expect(await sourceOf(b).fetchBlob({ digest: Digest.ofContent(LARGE) }, b.castore, call)).toBe(
+    true,
+  )
   expect(b.ledger.standing(honest.host.id)).toBe('welcome')
 })
 
@@ -84,7 +88,7 @@ test('a liar alone is of no use, and nothing of it is taken for the blob', async
   bad.misbehave(liar, bad.flipsBytes)
   await using b = await peerNode({ bootstrap: [liar] })
   await connected(liar, b)
-  expect(await sourceOf(b).fetchBlob(SMALL, b.castore, call)).toBe(false)
+  expect(await sourceOf(b).fetchBlob({ digest: SMALL }, b.castore, call)).toBe(false)
   expect((await b.castore.blobs.layouts([SMALL], call))[0]).toBeUndefined()
   expect(b.ledger.standing(liar.host.id)).toBe('banned')
 })

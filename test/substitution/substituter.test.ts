@@ -179,7 +179,7 @@ describe('obtaining', () => {
     const { substituter, pathInfos } = world([new FakeOffer(signed, fails)])
     const error = await substituter.obtain(hash, call).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(SubstitutionError)
-    const { fault } = error as SubstitutionError
+    const { fault } = error as SubstitutionError & { fault: { code: 'offers-failed' } }
     expect(fault.storePathHash).toBe(pathNamed('wanted').hashText)
     expect(fault.causes.map(String)).toEqual(['Error: the cable is cut'])
     expect(pathInfos.count()).toBe(0)

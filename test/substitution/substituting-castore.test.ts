@@ -1,19 +1,16 @@
 import { expect, test } from 'vitest'
-import type { BlobReader } from '../../src/castore/blob-store.ts'
-import type { Castore } from '../../src/castore/castore.ts'
 import { Directory } from '../../src/castore/model/directory.ts'
 import { DirectoryNode } from '../../src/castore/model/node.ts'
-import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
-import { recordCastore } from '../../src/castore/stores/record-castore.ts'
 import { utf8Bytes } from '../../src/foundation/bytes.ts'
 import { Digest } from '../../src/foundation/digest.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
-import type { ContentSource } from '../../src/substitution/content-source.ts'
 import { MISS_MS } from '../../src/substitution/miss-memory.ts'
+import { OPEN_BLOB_MS } from '../../src/substitution/open-blobs.ts'
 import { SubstitutingCastore } from '../../src/substitution/substituting-castore.ts'
 import { blobStoreContract } from '../contracts/blob-store-contract.ts'
 import { directoryStoreContract } from '../contracts/directory-store-contract.ts'
 import { allBytes, call, collect, noise } from '../fixtures/content.ts'
+import { memoryCastore, Neighbour } from '../fixtures/neighbour.ts'
 import { manualClock } from '../foundation/manual-clock.ts'
 
 const LARGE = noise(1_000_000, 'large')
@@ -23,38 +20,8 @@ const PARENT = Directory.of([
   { name: utf8Bytes('leaf'), node: new DirectoryNode(LEAF.digest, LEAF.size) },
 ])
 
-/** Another node's castore, with a count of what was asked of it. */
-class Neighbour implements ContentSource {
-  readonly name = 'neighbour'
-  readonly castore = freshCastore()
-  asked = 0
-  fails = false
-
-  async fetchBlob(digest: Digest, into: Castore): Promise<boolean> {
-    this.asked++
-    if (this.fails) throw new Error('out of order')
-    const reader = await this.castore.blobs.open(digest, call)
-    if (reader === undefined) return false
-    const writer = into.blobs.create()
-    for await (const piece of reader.read(0, call)) await writer.write(piece, call)
-    await writer.commit(call)
-    return true
-  }
-
-  async openBlob(digest: Digest): Promise<BlobReader | undefined> {
-    return await this.castore.blobs.open(digest, call)
-  }
-
-  async fetchDirectories(root: Digest, into: Castore): Promise<boolean> {
-    this.asked++
-    const directories = await collect(this.castore.directories.closure(root, call))
-    await into.directories.put(directories.toReversed(), call)
-    return directories.length > 0
-  }
-}
-
 async function world(clock = systemClock) {
-  const near = freshCastore()
+  const near = memoryCastore()
   const far = new Neighbour()
   await far.castore.blobs.putSmall([SMALL], call)
   const writer = far.castore.blobs.create()
@@ -64,15 +31,82 @@ async function world(clock = systemClock) {
   return { near, far, large, castore: new SubstitutingCastore({ near, far, clock }) }
 }
 
-test('a blob that is not held is fetched, kept, and not asked for again', async () => {
+test('of a blob that is not held, what is read is read elsewhere, and no more', async () => {
   const { near, far, large, castore } = await world()
+  const reader = await castore.blobs.open(large, call)
+  expect(reader!.size).toBe(LARGE.length)
+  const part = await allBytes(reader!.read(500_000, call, 1000))
+  expect(part.equals(LARGE.subarray(500_000, 501_000))).toBe(true)
+  expect(far.bytesRead).toBe(1000)
+  expect(far.wholes).toEqual([])
   expect(await near.blobs.open(large, call)).toBeUndefined()
+})
+
+test('where nobody can prove a part, the whole is fetched, kept, and not asked for again', async () => {
+  const { near, far, large, castore } = await world()
+  far.proves = false
   for (let i = 0; i < 2; i++) {
     const reader = await castore.blobs.open(large, call)
     expect((await allBytes(reader!.read(0, call))).equals(LARGE)).toBe(true)
   }
   expect(await near.blobs.open(large, call)).toBeDefined()
-  expect(far.asked).toBe(1)
+  expect([far.wholes.length, far.opened.length]).toEqual([1, 1])
+})
+
+test('a blob that is known to be one chunk is fetched as that', async () => {
+  const { far, castore } = await world()
+  const digest = Digest.ofContent(SMALL)
+  const reader = await castore.blobs.open(digest, call, SMALL.length)
+  expect((await allBytes(reader!.read(10, call, 10))).equals(SMALL.subarray(10, 20))).toBe(true)
+  expect(far.opened).toEqual([])
+  expect(far.wholes).toEqual([{ digest, size: SMALL.length }])
+})
+
+test('a blob stays open elsewhere for those who want it next, for a while', async () => {
+  const clock = manualClock()
+  const { far, large, castore } = await world(clock)
+  const open = async (size?: number): Promise<void> => {
+    expect((await castore.blobs.open(large, call, size))?.size).toBe(LARGE.length)
+  }
+  await Promise.all([open(), open(), open()])
+  await clock.pass(OPEN_BLOB_MS - 1)
+  await open()
+  expect(far.opened).toHaveLength(1)
+  await clock.pass(OPEN_BLOB_MS)
+  await open()
+  expect(far.opened).toHaveLength(2)
+  await open(LARGE.length) // whose length is taken on trust is another
+  expect(far.opened).toHaveLength(3)
+})
+
+test('a blob that can not be read any further is opened anew by the next one', async () => {
+  const { far, large, castore } = await world()
+  const reader = await castore.blobs.open(large, call)
+  far.isGone = true
+  await expect(allBytes(reader!.read(0, call))).rejects.toThrow('the neighbour has gone')
+  far.isGone = false
+  const again = await castore.blobs.open(large, call)
+  expect((await allBytes(again!.read(0, call))).equals(LARGE)).toBe(true)
+  expect(far.opened).toHaveLength(2)
+  expect(far.wholes).toEqual([])
+})
+
+test('who only wants to read looks up what is held, and opens the rest', async () => {
+  const { near, far, large, castore } = await world()
+  const { contents } = castore
+  expect(await contents.blobs.layouts([large], call)).toEqual([undefined])
+  expect(await contents.blobs.readChunks([Digest.ofContent(SMALL)], call)).toEqual([undefined])
+  expect(far.asked).toBe(0)
+  expect((await contents.blobs.open(large, call))?.size).toBe(LARGE.length)
+  await near.blobs.putSmall([SMALL], call)
+  const [bytes] = await contents.blobs.readChunks([Digest.ofContent(SMALL)], call)
+  expect(Buffer.from(bytes!).equals(SMALL)).toBe(true)
+})
+
+test('an outboard is told of what is here whole', async () => {
+  const { near, large, castore } = await world()
+  ;(await castore.blobs.outboard(large, call))!.verify()
+  expect(await near.blobs.open(large, call)).toBeDefined()
 })
 
 test('whoever is told that a blob is there can rely on it', async () => {
@@ -111,13 +145,13 @@ test('what nobody has is not asked for again, for a while or until somebody come
   }
   await ask()
   await ask()
-  expect(far.asked).toBe(2)
+  expect(far.asked).toBe(3)
   castore.forgetMisses()
   await ask()
-  expect(far.asked).toBe(4)
+  expect(far.asked).toBe(6)
   await clock.pass(MISS_MS)
   await ask()
-  expect(far.asked).toBe(6)
+  expect(far.asked).toBe(9)
 })
 
 test('those who want one blob at the same time share its fetch', async () => {
@@ -135,14 +169,10 @@ test('a failure to find out is told, and no miss', async () => {
 })
 
 const alone = async (): Promise<SubstitutingCastore & AsyncDisposable> => {
-  const components = { near: freshCastore(), far: new Neighbour(), clock: systemClock }
+  const components = { near: memoryCastore(), far: new Neighbour(), clock: systemClock }
   return Object.assign(new SubstitutingCastore(components), {
     [Symbol.asyncDispose]: async () => undefined,
   })
 }
 blobStoreContract('a castore with nobody around', alone)
 directoryStoreContract('a castore with nobody around', alone)
-
-function freshCastore(): Castore {
-  return recordCastore({ records: new MemoryRecordStore() })
-}

@@ -2,7 +2,6 @@ import type { Call } from '../../foundation/call.ts'
 import { type Random, shuffled } from '../../foundation/random.ts'
 import { PeerError } from '../peer-error.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
-import type { HolderSet } from './holder-set.ts'
 
 /**
  * Asks holders, welcome ones first and otherwise in random order, until `ask` says that nothing is
@@ -10,7 +9,7 @@ import type { HolderSet } from './holder-set.ts'
  * everything came, and the last failure.
  */
 export async function askInTurn(
-  holders: HolderSet,
+  holders: Iterable<string>,
   components: { ledger: PeerLedger; random: Random },
   ask: (peer: string) => Promise<'enough' | 'more'>,
   call: Call,
@@ -33,7 +32,7 @@ export async function askInTurn(
 
 /** Looked up anew for every turn: holders may come, and fall from grace, meanwhile. */
 function nextHolder(
-  holders: HolderSet,
+  holders: Iterable<string>,
   asked: ReadonlySet<string>,
   { ledger, random }: { ledger: PeerLedger; random: Random },
 ): string | undefined {

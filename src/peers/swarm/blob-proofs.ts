@@ -1,4 +1,4 @@
-import { blobBytes, type ChunkRef } from '../../castore/blob-store.ts'
+import { blobBytes, type ChunkRef, type NamedBlob } from '../../castore/blob-store.ts'
 import { Outboard } from '../../castore/verified/outboard.ts'
 import { ProofError } from '../../castore/verified/proof-error.ts'
 import type { Call } from '../../foundation/call.ts'
@@ -7,17 +7,10 @@ import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { PeerError, peerError } from '../peer-error.ts'
 import { askInTurn } from './ask-in-turn.ts'
 import type { ContentFetchComponents } from './content-fetch-components.ts'
-import type { HolderSet } from './holder-set.ts'
 import { isPlausible } from './layout-fetch.ts'
 
 /** About how many bytes the answer has where the length of the blob is not known yet. */
 const ANSWER_BYTES = 256 * 1024
-
-/** A blob, and its length in bytes if that is known for certain. */
-export interface NamedBlob {
-  readonly digest: Digest
-  readonly size?: number
-}
 
 /** How a blob is cut and what proves it, as one peer says: it answers for both. */
 export interface BlobProof {
@@ -31,13 +24,16 @@ export class BlobProofs {
   readonly #digest: Digest
   /** The blob's length in bytes, once it is known for certain. */
   #size: number | undefined
-  readonly #holders: HolderSet
+  readonly #holders: Iterable<string>
   readonly #components: ContentFetchComponents
   readonly #asked = new Set<string>()
   #current: BlobProof | undefined
   #failure: unknown
 
-  constructor(components: ContentFetchComponents, init: { blob: NamedBlob; holders: HolderSet }) {
+  constructor(
+    components: ContentFetchComponents,
+    init: { blob: NamedBlob; holders: Iterable<string> },
+  ) {
     this.#components = components
     this.#digest = init.blob.digest
     this.#size = init.blob.size

@@ -81,6 +81,31 @@ test.each([0, 1, 16_384, 16_385, 131_073, 1_000_000])(
   },
 )
 
+test('those who read the same at once have each chunk fetched once', async () => {
+  await using holder = await holding()
+  await using asker = await askerOf([holder])
+  const reader = await asker.open(BLOB)
+  const offsets = [0, 1000, 200_000, 700_000, 0]
+  const read = async (offset: number): Promise<boolean> => {
+    const bytes = await allBytes(reader!.read(offset, call, 2_000_000))
+    return bytes.equals(CONTENT.subarray(offset, offset + 2_000_000))
+  }
+  expect(await Promise.all(offsets.map(read))).toEqual(offsets.map(() => true))
+  expect(holder.server.bytesServed).toBe(asker.node.records.totals('chunk').bytes)
+})
+
+test('one who leaves while others wait for what it fetches does not leave them without', async () => {
+  await using holder = await holding()
+  await using asker = await askerOf([holder])
+  const reader = await asker.open(BLOB)
+  const abort = new AbortController()
+  const left = allBytes(reader!.read(0, { signal: abort.signal }, 900_000))
+  const stays = allBytes(reader!.read(0, call, 900_000))
+  abort.abort(new Error('left'))
+  await expect(left).rejects.toThrow('left')
+  expect((await stays).equals(CONTENT.subarray(0, 900_000))).toBe(true)
+})
+
 test('a blob that nobody has is absent', async () => {
   await using holder = await holding()
   await using asker = await askerOf([holder])
