@@ -74,8 +74,7 @@ export class RemoteBlobStore implements BlobStore {
   async open(digest: Digest, call: Call): Promise<BlobReader | undefined> {
     const layout = await this.#layout(digest, call)
     if (layout === undefined) return undefined
-    const size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
-    return new RemoteBlobReader({ channel: this.#channel }, { digest, size })
+    return new RemoteBlobReader({ channel: this.#channel, source: this }, { digest, layout })
   }
 
   create(): BlobWriter {
