@@ -29,6 +29,7 @@ import { DhtRouter } from '../peers/routing/dht-router.ts'
 import { PeerLedger } from '../peers/standing/peer-ledger.ts'
 import { RpcServer } from '../rpc/rpc-server.ts'
 import { OwnerIntake } from '../substitution/owner-intake.ts'
+import { PathContents } from '../substitution/path-contents.ts'
 import { Substituter } from '../substitution/substituter.ts'
 import { SubstitutingCastore } from '../substitution/substituting-castore.ts'
 import type { Config } from './config.ts'
@@ -71,6 +72,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const answering = { castore, pathInfos, trust, clock, sources, log: substitutionLog }
   const substituter = new Substituter(answering)
   const around = new SubstitutingCastore({ near: castore, far: peers.content, clock })
+  const paths = new PathContents({ substituter, contents: around.contents })
   peers.host.onConnect(() => {
     substituter.forgetMisses()
     around.forgetMisses()
@@ -80,12 +82,12 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const gatewayLog = logOf('gateway')
   const tokens = new AccessTokens({}, { hashes: config.tokens })
   const { documents } = storage
-  const content = { castore, pathInfos, uploads, documents }
+  const content = { castore, contents: around.contents, pathInfos, uploads, documents }
   const serving = { ...content, substituter, trust, intake, tokens, clock, log: gatewayLog }
   const gateway = new Gateway(serving, { address: config.gateway })
   const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
   const kept = { castore: around, pathInfos, uploads }
-  const asked = { view, intake, substituter, trust, tokens, clock, log: logOf('rpc') }
+  const asked = { view, intake, paths, substituter, trust, tokens, clock, log: logOf('rpc') }
   const rpc = new RpcServer({ ...kept, ...asked }, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.

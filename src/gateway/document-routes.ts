@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { blobRange } from './blob-range.ts'
 import { callOf } from './call-of.ts'
 import { checkDocument } from './document-check.ts'
 import {
@@ -57,7 +56,7 @@ async function send(
     cacheControl: REVALIDATED,
     size: blob.size,
     isCompressible: true,
-    read: (range) => blobRange(blob, range, call),
+    read: (range) => blob.read(range?.offset ?? 0, call, range?.length),
   })
 }
 

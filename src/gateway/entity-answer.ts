@@ -41,9 +41,8 @@ export function sendEntity(
   entity: Entity,
 ): FastifyReply {
   const { headers } = request
-  const ifRange = headers['if-range']
   const { size } = entity
-  const etag = size === undefined ? `W/"${entity.key}"` : `"${entity.key}"`
+  const etag = etagOf(entity)
   reply.header('cache-control', entity.cacheControl)
   if (entity.isCompressible) reply.header('vary', 'Accept-Encoding')
   const isZstd = entity.isCompressible && wantsZstd(headers['accept-encoding'])
@@ -54,11 +53,7 @@ export function sendEntity(
       .send()
 
   const isGet = request.method === 'GET'
-  const asks =
-    isGet &&
-    size !== undefined &&
-    mayContinue(typeof ifRange === 'string' ? ifRange : undefined, etag)
-  const ranges = asks ? parseByteRanges(headers.range, size) : undefined
+  const ranges = rangesAsked(request, entity)
   reply.type(entity.type).header('etag', etag)
   if (ranges !== undefined && size !== undefined) return sendParts(reply, entity, ranges, size)
   if (isZstd) {
@@ -68,6 +63,25 @@ export function sendEntity(
   }
   if (size !== undefined) reply.header('accept-ranges', 'bytes').header('content-length', size)
   return isGet ? reply.send(streamOf(entity.read(undefined))) : reply.send()
+}
+
+/**
+ * The parts of an entity that a request gets; undefined where it gets the whole.
+ * @throws GatewayError 'range-unsatisfiable'
+ */
+export function rangesAsked(
+  { method, headers }: Pick<FastifyRequest, 'method' | 'headers'>,
+  entity: Pick<Entity, 'key' | 'size'>,
+): readonly ByteRange[] | undefined {
+  if (method !== 'GET' || entity.size === undefined) return undefined
+  const ifRange = headers['if-range']
+  const condition = typeof ifRange === 'string' ? ifRange : undefined
+  if (!mayContinue(condition, etagOf(entity))) return undefined
+  return parseByteRanges(headers.range, entity.size)
+}
+
+function etagOf({ key, size }: Pick<Entity, 'key' | 'size'>): string {
+  return size === undefined ? `W/"${key}"` : `"${key}"`
 }
 
 function sendParts(

@@ -3,6 +3,7 @@ import type { AccessTokens } from '../foundation/access-token.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Semaphore } from '../foundation/semaphore.ts'
+import type { NarSource } from '../nar/render-nar.ts'
 import type { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
 import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
@@ -18,6 +19,8 @@ import type { WholeRoots } from './whole-roots.ts'
 export interface GatewayComponents {
   readonly substituter: Substituter
   readonly castore: Castore
+  /** To read parts of paths from that are not held. */
+  readonly contents: NarSource
   readonly pathInfos: LocalPathInfoStore
   readonly trust: TrustPolicy
   readonly intake: OwnerIntake

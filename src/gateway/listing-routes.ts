@@ -12,12 +12,12 @@ import { rootKey } from './whole-roots.ts'
 import { ownerOnly } from './writer.ts'
 
 /**
- * `GET`, `HEAD` and `PUT /<hash>.ls`: what is in a path. It is made from the path's Directories;
- * one that only neighbours have is obtained first, like its NAR. What Nix uploads says nothing new,
- * so it is read and dropped.
+ * `GET`, `HEAD` and `PUT /<hash>.ls`: what is in a path. It is made from the path's Directories,
+ * which are all that is fetched of one that only neighbours have, where its root is signed. What
+ * Nix uploads says nothing new, so it is read and dropped.
  */
 export function listingRoutes(app: FastifyInstance, components: RouteComponents): void {
-  const { substituter, castore, limits } = components
+  const { substituter, contents, limits } = components
   app.route({
     method: ['GET', 'HEAD'],
     url: '/:hash.ls',
@@ -25,9 +25,9 @@ export function listingRoutes(app: FastifyInstance, components: RouteComponents)
     handler: async (request, reply) => {
       const call = callOf(request, reply)
       try {
-        const pathInfo = await substituter.obtain(pathHashOf(request), call)
+        const pathInfo = await substituter.resolve(pathHashOf(request), call)
         if (pathInfo === undefined) throw absent('no such path here or around')
-        const listing = await narListing(pathInfo.node, castore.directories, call)
+        const listing = await narListing(pathInfo.node, contents.directories, call)
         return sendEntity(request, reply, {
           type: 'application/json',
           key: `${rootKey(pathInfo.node)}-ls`,

@@ -4,13 +4,12 @@ import type { Call } from '../foundation/call.ts'
 import type { Semaphore } from '../foundation/semaphore.ts'
 import { compressed, isEncoding } from '../nar/compressed.ts'
 import { renderNar } from '../nar/render-nar.ts'
-import { blobRange } from './blob-range.ts'
 import { callOf } from './call-of.ts'
-import { type Entity, IMMUTABLE, REVALIDATED, sendEntity } from './entity-answer.ts'
+import { type Entity, IMMUTABLE, REVALIDATED, rangesAsked, sendEntity } from './entity-answer.ts'
 import type { RouteComponents } from './gateway-components.ts'
 import { absent } from './gateway-error.ts'
 import { narFileName } from './nar-file-name.ts'
-import { type FoundNar, narOfFile, narOfPath, narOfRoot } from './nar-finder.ts'
+import { type AskedNar, type FoundNar, narOfFile, narOfPath, narOfRoot } from './nar-finder.ts'
 import { takeInNar } from './nar-upload.ts'
 import { rootOfUrl } from './nar-url.ts'
 import { rootKey } from './whole-roots.ts'
@@ -20,18 +19,17 @@ const NAR_TYPE = 'application/x-nix-nar'
 /** `GET` and `HEAD` of NARs by their roots, and of uploaded ones; `PUT /nar/<file>`. */
 export function narRoutes(app: FastifyInstance, components: RouteComponents): void {
   for (const prefix of ['/nar/snix-castore', '/nar/tvix-castore']) {
-    addNarRoute(app, `${prefix}/:root`, components, async (request, call) => {
+    addNarRoute(app, `${prefix}/:root`, components, async (request, extent, call) => {
       const root = rootOfUrl((request.params as { root: string }).root)
       const { path: hash } = request.query as { path?: unknown }
-      const isHead = request.method === 'HEAD'
       const found =
         typeof hash === 'string'
-          ? await narOfPath({ hash, root, isHead }, components, call)
+          ? await narOfPath({ hash, root, extent }, components, call)
           : undefined
       return found ?? (await narOfRoot(root, components, call))
     })
   }
-  addNarRoute(app, '/nar/:file', components, (request, call) =>
+  addNarRoute(app, '/nar/:file', components, (request, _extent, call) =>
     narOfFile(fileOf(request), components, call),
   )
   app.put('/nar/:file', async (request, reply) => {
@@ -44,7 +42,7 @@ function addNarRoute(
   app: FastifyInstance,
   url: string,
   components: RouteComponents,
-  find: (request: FastifyRequest, call: Call) => Promise<FoundNar>,
+  find: (request: FastifyRequest, extent: AskedNar['extent'], call: Call) => Promise<FoundNar>,
 ): void {
   app.route({
     method: ['GET', 'HEAD'],
@@ -52,14 +50,26 @@ function addNarRoute(
     exposeHeadRoute: false,
     handler: async (request, reply) => {
       const call = callOf(request, reply)
-      const nar = await find(request, call)
-      return sendEntity(request, reply, await entityOf(nar, components, call))
+      const { method, headers } = request
+      const extent = method === 'HEAD' ? 'head' : headers.range === undefined ? 'whole' : 'part'
+      const nar = await find(request, extent, call)
+      const entity = await entityOf(nar, components, call)
+      const isTooMuch = extent === 'part' && !nar.isHeld && asksForAll(request, entity)
+      if (!isTooMuch) return sendEntity(request, reply, entity)
+      const held = await find(request, 'whole', call)
+      return sendEntity(request, reply, await entityOf(held, components, call))
     },
   })
 }
 
+/** Whether the answer is the whole, though the request names ranges. */
+function asksForAll(request: FastifyRequest, entity: Entity): boolean {
+  const ranges = rangesAsked(request, entity)
+  return ranges === undefined || ranges.some(({ length }) => length === entity.size)
+}
+
 async function entityOf(
-  { node, narSize, compression, kept, isImmutable }: FoundNar,
+  { node, narSize, compression, contents, kept, isImmutable }: FoundNar,
   { castore, sending }: Pick<RouteComponents, 'castore' | 'sending'>,
   call: Call,
 ): Promise<Entity> {
@@ -68,12 +78,13 @@ async function entityOf(
   if (kept !== undefined) {
     const blob = await castore.blobs.open(kept.digest, call)
     if (blob === undefined) throw absent('no such NAR here')
-    const read: Entity['read'] = (range) => inTurn(blobRange(blob, range, call), sending, call)
+    const read: Entity['read'] = (range) =>
+      inTurn(blob.read(range?.offset ?? 0, call, range?.length), sending, call)
     return { ...shared, key: kept.digest.hex, size: kept.size, isCompressible: false, read }
   }
   const key = rootKey(node)
   const nar: Entity['read'] = (range) =>
-    inTurn(renderNar(node, castore, call, range), sending, call)
+    inTurn(renderNar(node, contents, call, range), sending, call)
   if (compression === 'none') {
     return { ...shared, key, size: narSize, isCompressible: true, read: nar }
   }

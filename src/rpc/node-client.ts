@@ -1,9 +1,9 @@
-import { credentials, type ServiceError, status } from '@grpc/grpc-js'
+import { type ClientReadableStream, credentials, type ServiceError, status } from '@grpc/grpc-js'
+import { fromWireNode } from '../castore/model/directory-codec.ts'
 import type { Call } from '../foundation/call.ts'
 import {
   type DescribeRequest,
   type DescribeResponse,
-  type FetchEvent,
   type ImportRequest,
   type ImportResponse,
   type LimitsResponse,
@@ -13,6 +13,7 @@ import {
 } from '../generated/cairn/node/v1/node.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { fromWireSigned } from '../pathinfo/path-info-codec.ts'
+import type { ListedNode } from '../substitution/path-contents.ts'
 import { fromWireEvent, fromWirePeer, fromWireStatus } from './node-messages.ts'
 import type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from './node-view.ts'
 import { CLIENT_OPTIONS } from './rpc-options.ts'
@@ -121,12 +122,46 @@ export class NodeClient implements Disposable {
     init: { closure: boolean },
     call: Call,
   ): AsyncGenerator<FetchReport> {
+    const { closure } = init
+    const begin = () => this.#client.fetch({ storePaths: [...storePaths], closure })
+    for await (const event of this.#download(begin, call)) yield fromWireEvent(event)
+  }
+
+  /** A file's bytes, or a range of them: as many as `length` says, or up to the end. */
+  async *cat(
+    path: Uint8Array,
+    range: { readonly offset: number; readonly length?: number | undefined },
+    call: Call,
+  ): AsyncGenerator<Uint8Array> {
+    const begin = () => this.#client.cat({ path, ...range })
+    for await (const { data } of this.#download(begin, call)) yield data
+  }
+
+  /** What is in a directory in a store path; see {@link ListedNode}. */
+  async *list(
+    path: Uint8Array,
+    init: { readonly isRecursive: boolean },
+    call: Call,
+  ): AsyncGenerator<ListedNode> {
+    const begin = () => this.#client.list({ path, recursive: init.isRecursive })
+    for await (const { entries } of this.#download(begin, call)) {
+      for (const entry of entries) {
+        yield { path: entry.path, node: fromWireNode(entry.node).node }
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close()
+  }
+
+  async *#download<A>(begin: () => ClientReadableStream<A>, call: Call): AsyncGenerator<A> {
     call.signal.throwIfAborted()
-    const stream = this.#client.fetch({ storePaths: [...storePaths], closure: init.closure })
+    const stream = begin()
     const onAbort = (): void => stream.cancel()
     call.signal.addEventListener('abort', onAbort, { once: true })
     try {
-      for await (const event of stream as AsyncIterable<FetchEvent>) yield fromWireEvent(event)
+      for await (const message of stream as AsyncIterable<A>) yield message
     } catch (error) {
       call.signal.throwIfAborted()
       throw this.#translated(error as ServiceError)
@@ -134,10 +169,6 @@ export class NodeClient implements Disposable {
       call.signal.removeEventListener('abort', onAbort)
       stream.cancel()
     }
-  }
-
-  [Symbol.dispose](): void {
-    this.#client.close()
   }
 
   async #unary<Q, A>(method: Unary<Q, A>, request: Q, call: Call): Promise<A> {

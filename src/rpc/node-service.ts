@@ -13,10 +13,12 @@ import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import { ClosureFetch, type PathOutcome } from '../substitution/closure-fetch.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
+import type { PathContents } from '../substitution/path-contents.ts'
 import type { Substituter } from '../substitution/substituter.ts'
 import { type CallHandlers, ownerOnly, type RpcCall } from './call-handlers.ts'
 import { toWireEvent, toWirePeer, toWireStatus } from './node-messages.ts'
 import type { NodeView } from './node-view.ts'
+import { pathCalls } from './path-calls.ts'
 import { rpcError } from './rpc-error.ts'
 
 /** How often a fetch tells how it goes. */
@@ -28,6 +30,7 @@ export interface NodeServiceComponents {
   readonly pathInfos: PathInfoStore
   readonly uploads: UploadedNarStore
   readonly intake: OwnerIntake
+  readonly paths: PathContents
   readonly substituter: Substituter
   readonly clock: Clock
   readonly log: Log
@@ -55,6 +58,7 @@ export function nodeService(
       ownerOnly(call)
       await fetchPaths(components, request, send, call)
     }),
+    ...pathCalls(components, handlers),
     Status: handlers.unary(
       wire.StatusRequest,
       wire.StatusResponse,

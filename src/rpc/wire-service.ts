@@ -17,6 +17,8 @@ export const SERVICE_METHODS = {
 export const NODE_METHODS = {
   Import: 'unary',
   Fetch: 'download',
+  Cat: 'download',
+  List: 'download',
   Status: 'unary',
   Peers: 'unary',
   Keys: 'unary',

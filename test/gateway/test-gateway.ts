@@ -12,6 +12,7 @@ import { systemClock } from '../../src/foundation/system-clock.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import type { GatewayLimits } from '../../src/gateway/gateway-limits.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import type { NarSource } from '../../src/nar/render-nar.ts'
 import type { PublicKey } from '../../src/nix/key.ts'
 import type { StorePath } from '../../src/nix/store-path.ts'
 import { NamedDocumentStore } from '../../src/pathinfo/named-document-store.ts'
@@ -49,6 +50,8 @@ export interface TestGatewayInit {
   readonly sources?: readonly PathSource[]
   readonly limits?: Partial<GatewayLimits>
   readonly clock?: Clock
+  /** Where parts are read from of what is not held; the castore itself by default. */
+  readonly contents?: (castore: Castore) => NarSource
   /** Whose signatures count; nobody's by default. */
   readonly trustedKeys?: readonly PublicKey[]
   /** A socket file to listen at, in place of a port. */
@@ -71,7 +74,8 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   const substituter = new Substituter({ ...base, sources: init.sources ?? [] })
   const documents = new NamedDocumentStore({ records, castore })
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })
-  const serving = { ...base, substituter, intake, uploads, documents, tokens }
+  const contents = init.contents?.(castore) ?? castore
+  const serving = { ...base, contents, substituter, intake, uploads, documents, tokens }
   const gateway = new Gateway(serving, {
     address:
       init.socketPath === undefined

@@ -83,6 +83,8 @@ test.each([
   ['PathInfoService', 'List'],
   ['NodeService', 'Import'],
   ['NodeService', 'Fetch'],
+  ['NodeService', 'Cat'],
+  ['NodeService', 'List'],
   ['NodeService', 'Describe'],
   ['NodeService', 'AddSignatures'],
 ])('%s.%s: a message that is none is the client’s fault', async (service, method) => {

@@ -17,6 +17,7 @@ import { NodeClient } from '../../src/rpc/node-client.ts'
 import type { NodeStatus, PeerStatus } from '../../src/rpc/node-view.ts'
 import { type RpcInit, RpcServer } from '../../src/rpc/rpc-server.ts'
 import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
+import { PathContents } from '../../src/substitution/path-contents.ts'
 import type { PathSource } from '../../src/substitution/path-source.ts'
 import { Substituter } from '../../src/substitution/substituter.ts'
 import { KEYS } from '../fixtures/claims.ts'
@@ -91,6 +92,7 @@ export async function testNode(init: TestNodeInit = {}) {
     {
       ...{ ...base, castore: init.around?.(castore) ?? castore },
       ...{ view, intake, uploads, substituter, tokens },
+      paths: new PathContents({ substituter, contents: castore }),
     },
     { address, ...init },
   )
