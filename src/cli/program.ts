@@ -1,9 +1,11 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../daemon/version.ts'
+import { catCommand } from './cat.ts'
 import { daemonCommand } from './daemon.ts'
 import { fetchCommand } from './fetch.ts'
 import { importCommand } from './import.ts'
 import { keyCommand } from './key.ts'
+import { lsCommand } from './ls.ts'
 import { peersCommand } from './peers.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
 import { statusCommand } from './status.ts'
@@ -33,6 +35,7 @@ Examples:
   $ cairn daemon                                  run a node
   $ cairn import ./result                         put a path into it
   $ cairn fetch /nix/store/…-hello-2.12           bring a path here, with all it refers to
+  $ cairn ls /nix/store/…-hello-2.12              what is in it, wherever it is
   $ cairn status                                  how the node is doing`,
     )
 
@@ -40,6 +43,8 @@ Examples:
     daemonCommand(),
     importCommand(),
     fetchCommand(),
+    lsCommand(),
+    catCommand(),
     statusCommand(),
     peersCommand(),
     keyCommand(),

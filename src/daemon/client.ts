@@ -9,6 +9,7 @@ import type { Call } from '../foundation/call.ts'
 import { dumpPath } from '../nar/dump-path.ts'
 import { nixFingerprint } from '../nix/fingerprint.ts'
 import { type PublicKey, SecretKey } from '../nix/key.ts'
+import { parsePathInStore } from '../nix/path-in-store.ts'
 import { renderSignature } from '../nix/signature.ts'
 import { StorePath } from '../nix/store-path.ts'
 import { rootFingerprint } from '../pathinfo/root-fingerprint.ts'
@@ -17,6 +18,7 @@ import { type Imported, NodeClient } from '../rpc/node-client.ts'
 export { NixError } from '../nix/nix-error.ts'
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
 export type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
+export type { ListedNode } from '../substitution/path-contents.ts'
 
 /** How much of a NAR is read ahead of the connection that it is sent by, in bytes. */
 const UPLOAD_BYTES = 1024 * 1024
@@ -97,6 +99,11 @@ export function publicKeyOf(secret: string): PublicKey {
 /** Checks that a text is a store path. @throws NixError */
 export function checkStorePath(text: string): void {
   StorePath.parse(text)
+}
+
+/** Checks that bytes are a store path, perhaps with more behind it. @throws NixError */
+export function checkPathInStore(path: Uint8Array): void {
+  parsePathInStore(path)
 }
 
 /**
