@@ -14,7 +14,7 @@ import { connected, type PeerNode, peerNode } from '../fixtures/peer-node.ts'
 const MIB = 1024 * 1024
 const CONTENT = noise(24 * MIB, 'large')
 const DIGEST = Digest.ofContent(CONTENT)
-const STALL_MS = 300
+const STALL_MS = 1000
 
 async function holding(misbehaviour?: (node: PeerNode) => bad.Misbehaviour): Promise<PeerNode> {
   const node = await peerNode()

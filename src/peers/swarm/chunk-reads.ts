@@ -10,6 +10,12 @@ import { askInTurn } from './ask-in-turn.ts'
 import type { ContentFetchComponents } from './content-fetch-components.ts'
 
 /**
+ * How often the holders are gone through where some of them fail: on a busy machine an honest peer
+ * may seem to stall.
+ */
+const ROUNDS_MAX = 2
+
+/**
  * Reads chunks from the store, or else from a holder, and stores them. Readers of the same blob
  * share this: what one of them is fetching already, the others wait for.
  */
@@ -73,10 +79,15 @@ export class ChunkReads {
         if (missing.length > 0) await this.#ask(peer, chunks, missing, found, call)
         return wanted.every((i) => found[i] !== undefined) ? 'enough' : 'more'
       }
-      const { failure } = await askInTurn(this.#holders, this.#components, ask, call)
+      let failure: unknown
+      for (let round = 0; round < ROUNDS_MAX; round++) {
+        const asked = await askInTurn(this.#holders, this.#components, ask, call)
+        if (asked.whole) return
+        failure = asked.failure ?? failure
+        if (asked.failure === undefined) break // nobody failed: they lack it
+      }
       const lost = wanted.find((i) => found[i] === undefined)
-      if (lost === undefined) return
-      throw peerError({ code: 'no-holder', digest: chunks[lost]!.digest.hex }, failure)
+      throw peerError({ code: 'no-holder', digest: chunks[lost!]!.digest.hex }, failure)
     } finally {
       for (const key of keys) this.#fetching.delete(key)
       over.resolve()
