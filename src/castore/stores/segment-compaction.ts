@@ -6,9 +6,9 @@ import type { Compacted } from '../record-keeper.ts'
 import type { RecordName } from '../record-store.ts'
 import type { PendingIndex } from './pending-index.ts'
 import { isSamePlace, type RecordLocation } from './record-location.ts'
-import { encodeRemoval, REMOVED_PER_NOTE_MAX } from './removal-codec.ts'
+import { REMOVED_PER_NOTE_MAX } from './removal-codec.ts'
 import type { SegmentFiles } from './segment-files.ts'
-import type { LogItem, SegmentLog } from './segment-log.ts'
+import { type LogItem, removalItem, type SegmentLog } from './segment-log.ts'
 import { RECORD_HEADER_BYTES } from './segment-record.ts'
 import { type ScanStep, scanSegment } from './segment-scan.ts'
 
@@ -108,9 +108,7 @@ export class SegmentCompaction {
     using _turn = await changing.acquire(1, call)
     const gone = this.#carried.filter((name) => locate(name) === undefined)
     for (let i = 0; i < gone.length; i += REMOVED_PER_NOTE_MAX) {
-      const bytes = encodeRemoval(gone.slice(i, i + REMOVED_PER_NOTE_MAX))
-      const key = new Uint8Array(0)
-      await log.append([{ kind: 'removal', key, bytes, packing: 'raw', size: bytes.length }])
+      await log.append([removalItem(gone.slice(i, i + REMOVED_PER_NOTE_MAX))])
     }
   }
 

@@ -1,8 +1,9 @@
 import { unhurriedCall } from '../../foundation/call.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
-import type { Packing, RecordKind } from '../record-store.ts'
+import type { Packing, RecordKind, RecordName, StoredRecord } from '../record-store.ts'
 import type { DiskFile } from './disk.ts'
 import { comparePositions, type LogPosition, type RecordLocation } from './record-location.ts'
+import { encodeRemoval } from './removal-codec.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import {
   checkOf,
@@ -32,6 +33,21 @@ export interface LogItem {
   readonly packing: Packing
   /** Length of the content in bytes. */
   readonly size: number
+}
+
+/** What is to be appended for a record. */
+export function itemOf(kind: RecordKind, { key, bytes, stored }: StoredRecord): LogItem {
+  const { packing, bytes: kept } = stored ?? { packing: 'raw', bytes }
+  return { kind, key, bytes: kept, packing, size: bytes.length }
+}
+
+/** The note that records were removed. */
+export function removalItem(names: readonly RecordName[]): LogItem {
+  return noteItem('removal', encodeRemoval(names))
+}
+
+function noteItem(kind: LogNote, bytes: Uint8Array): LogItem {
+  return { kind, key: new Uint8Array(0), bytes, packing: 'raw', size: bytes.length }
 }
 
 /**
@@ -73,7 +89,7 @@ export class SegmentLog {
     const file = await this.#segment()
     try {
       if (comparePositions(this.#synced, this.#noted) === 0) return await this.#append(file, items)
-      const note = noteOf(this.#synced)
+      const note = noteItem('synced', encodeSynced(this.#synced))
       const [, ...places] = await this.#append(file, [note, ...items])
       this.#noted = this.#synced
       return places
@@ -204,11 +220,6 @@ class Pieces {
     if (this.#end > this.#begin) this.#pieces.push(this.#staging.subarray(this.#begin, this.#end))
     this.#begin = this.#end
   }
-}
-
-function noteOf(synced: LogPosition): LogItem {
-  const bytes = encodeSynced(synced)
-  return { kind: 'synced', key: new Uint8Array(0), bytes, packing: 'raw', size: bytes.length }
 }
 
 /** How many bytes of staging a write of these needs. */

@@ -19,12 +19,12 @@ import { GroupSync } from './group-sync.ts'
 import { LevelRecordIndex } from './level-record-index.ts'
 import type { PendingIndex } from './pending-index.ts'
 import { contentOf, type Elsewhere, NOWHERE } from './record-content.ts'
-import { behind, type LogPosition, type RecordLocation } from './record-location.ts'
+import { behind, type RecordLocation } from './record-location.ts'
 import { RecordNames } from './record-names.ts'
-import { encodeRemoval, REMOVED_PER_NOTE_MAX } from './removal-codec.ts'
+import { REMOVED_PER_NOTE_MAX } from './removal-codec.ts'
 import { SegmentCompaction } from './segment-compaction.ts'
 import { SegmentFiles } from './segment-files.ts'
-import { type LogItem, SegmentLog } from './segment-log.ts'
+import { itemOf, removalItem, SegmentLog } from './segment-log.ts'
 import { readRecords, rotten } from './segment-reads.ts'
 import { isSound } from './segment-record.ts'
 import { recover } from './segment-recovery.ts'
@@ -37,6 +37,8 @@ export const UNSYNCED_BYTES_MAX = 64 * 1024 * 1024
 
 /** After this many records without a sync, one is begun in the background. */
 export const UNSYNCED_RECORDS_MAX = 16_384
+
+const noHurry = unhurriedCall()
 
 /** What a store is opened with. */
 export interface SegmentStoreComponents {
@@ -67,6 +69,7 @@ export class SegmentRecordStore implements RecordKeeper {
   #touched: DigestSet | undefined
   /** Held while something changes that is not only added to: names, removals, moves. */
   readonly #changing = new Semaphore(1)
+  #withdrawing: Promise<unknown> = Promise.resolve()
   readonly #syncing = new GroupSync({ work: (isLasting) => this.#bringToStorage(isLasting) })
 
   private constructor(parts: {
@@ -125,7 +128,7 @@ export class SegmentRecordStore implements RecordKeeper {
   ): Promise<(Uint8Array | undefined)[]> {
     call.signal.throwIfAborted()
     this.#touch(kind, keys)
-    return await this.peek(kind, keys, call)
+    return await this.#contents(kind, keys, (name, location) => this.#withdraw(name, location))
   }
 
   async peek(
@@ -134,11 +137,31 @@ export class SegmentRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
     call.signal.throwIfAborted()
+    return await this.#contents(kind, keys, () => undefined)
+  }
+
+  async #contents(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    onRotten: (name: RecordName, location: RecordLocation) => void,
+  ): Promise<(Uint8Array | undefined)[]> {
     return await readRecords(this.#reading, { kind, keys }, async (name, location, stored) => {
       const content = await contentOf(name, location, stored, this.#elsewhere)
-      if (content === undefined) throw rotten(name, location)
-      return content
+      if (content !== undefined) return content
+      onRotten(name, location)
+      // What lies elsewhere may change or go at any time: that is no fault of the store.
+      if (location.packing === 'elsewhere') return undefined
+      throw rotten(name, location)
     })
+  }
+
+  /** Forgets a rotten record: it is absent from now on, and may be had from somebody else. */
+  #withdraw({ kind, key }: RecordName, location: RecordLocation): void {
+    this.#notes.warn('a record is not what was written, and is withdrawn', { kind, ...location })
+    const removal = this.remove([{ kind, key }], noHurry).catch((error) => {
+      this.#notes.warn('a rotten record could not be withdrawn', { error })
+    })
+    this.#withdrawing = Promise.all([this.#withdrawing, removal])
   }
 
   async getPacked(
@@ -236,21 +259,13 @@ export class SegmentRecordStore implements RecordKeeper {
       // From now on they are absent: who puts one again stores it again, behind the note.
       for (const name of held) this.#doomed.add(name)
       try {
-        const end = await this.#note(held)
+        const [note] = await this.#log.append([removalItem(held)])
+        const end = behind(note!)
         for (const { location, ...name } of held) this.#pending.remove(name, location, end)
       } finally {
         for (const { kind, key } of held) this.#doomed.delete(kind, [key])
       }
     }
-  }
-
-  /** Notes in the log that these are gone; says where the note ends. */
-  async #note(names: readonly RecordName[]): Promise<LogPosition> {
-    const bytes = encodeRemoval(names)
-    const key = new Uint8Array(0)
-    const note = { kind: 'removal', key, bytes, packing: 'raw', size: bytes.length } as const
-    const [place] = await this.#log.append([note])
-    return behind(place!)
   }
 
   async sync(call: Call): Promise<void> {
@@ -354,7 +369,8 @@ export class SegmentRecordStore implements RecordKeeper {
   /** Brings everything to stable storage and closes the files. */
   async close(): Promise<void> {
     try {
-      await this.sync(unhurriedCall())
+      await this.#withdrawing
+      await this.sync(noHurry)
     } finally {
       await this.#log.close()
       await this.#files.close()
@@ -376,9 +392,4 @@ export class SegmentRecordStore implements RecordKeeper {
     let next = 0
     return found.map((it) => (it === undefined ? indexed[next++] : it.location))
   }
-}
-
-function itemOf(kind: RecordKind, { key, bytes, stored }: StoredRecord): LogItem {
-  const { packing, bytes: kept } = stored ?? { packing: 'raw', bytes }
-  return { kind, key, bytes: kept, packing, size: bytes.length }
 }
