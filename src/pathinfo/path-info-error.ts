@@ -12,6 +12,10 @@ export type PathInfoFault =
   | { readonly code: 'nar-mismatch'; readonly storePath: string }
   /** A signature to be added does not verify, or nobody knows the path. */
   | { readonly code: 'bad-signature'; readonly storePath: string }
+  /** A path that something is to be done with is not held. */
+  | { readonly code: 'not-held'; readonly storePath: string }
+  /** The owner has decided about as many single paths as can be. */
+  | { readonly code: 'too-many-choices' }
 
 /** An error about what is said of a store path, with its fault. */
 export class PathInfoError extends FaultError<PathInfoFault> {}

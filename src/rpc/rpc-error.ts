@@ -125,6 +125,10 @@ function pathInfoStatus(fault: PathInfoFault): status {
     case 'untrusted':
     case 'forged':
       return status.PERMISSION_DENIED
+    case 'not-held':
+      return status.NOT_FOUND
+    case 'too-many-choices':
+      return status.RESOURCE_EXHAUSTED
   }
 }
 

@@ -213,6 +213,8 @@ function flawOf(fault: unknown): OfferFlaw | undefined {
       return fault.fault.code
     case 'bad-path-info':
     case 'bad-signature':
+    case 'not-held':
+    case 'too-many-choices':
       return undefined
   }
 }
