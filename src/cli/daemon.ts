@@ -14,9 +14,10 @@ export function daemonCommand(): Command {
     .addHelpText(
       'after',
       `
-Each option may also stand in cairn.toml, by the name of its environment variable in small letters
-without CAIRN_, or in the environment. Flags count more than the environment, and that more than the
-file. Options that may be given more than once replace the whole list.
+Each option may also stand in the environment, or in cairn.toml: by the name of its environment
+variable in small letters without CAIRN_, those of sharing as mode, allow and deny below [share].
+Flags count more than the environment, and that more than the file. Options that may be given more
+than once replace the whole list.
 
 Examples:
   $ cairn daemon
@@ -33,11 +34,15 @@ Examples:
 
 /** The given options by their names in cairn.toml. */
 function flagsOf(options: Record<string, unknown>): Record<string, unknown> {
-  const { trustedKey, signingKey, token, mdns, config: _config, ...same } = options
+  const { trustedKey, signingKey, token, mdns, config: _config, ...others } = options
+  const { share, shareAllow, shareDeny, ...same } = others
   const flags: Record<string, unknown> = { ...same }
   if (trustedKey !== undefined) flags.trusted_keys = trustedKey
   if (signingKey !== undefined) flags.signing_key = signingKey
   if (token !== undefined) flags.tokens = token
+  if (share !== undefined) flags['share.mode'] = share
+  if (shareAllow !== undefined) flags['share.allow'] = shareAllow
+  if (shareDeny !== undefined) flags['share.deny'] = shareDeny
   if (mdns === false) flags.mdns = false // commander says true where it was not given
   return flags
 }

@@ -14,7 +14,8 @@ export function importCommand(): Command {
       'after',
       `
 The store path is the one that \`nix-store --add\` computes. The node signs it with its own key,
-where it has one; without a key it stays for this machine alone.
+where it has one; without a key it stays for this machine alone, unless the node's share policy says
+otherwise.
 
 Examples:
   $ cairn import ./result
@@ -38,7 +39,8 @@ Examples:
     })
 }
 
-const NOT_SHARED = `It stays for this machine alone: the node has no signing key. To share it:
+const NOT_SHARED = `It stays for this machine alone: the node has no signing key, or its share
+policy keeps the path back, which \`cairn share PATH\` overrules. To make and use a key:
   cairn key generate myhost-1 > secret.key     then start the node with --signing-key secret.key
   cairn key public < secret.key                give this to the others' --trusted-key
 `

@@ -8,6 +8,7 @@ import { keyCommand } from './key.ts'
 import { lsCommand } from './ls.ts'
 import { peersCommand } from './peers.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
+import { shareCommand, unshareCommand } from './share.ts'
 import { statusCommand } from './status.ts'
 import { tokenCommand } from './token.ts'
 
@@ -47,6 +48,8 @@ Examples:
     catCommand(),
     statusCommand(),
     peersCommand(),
+    shareCommand(),
+    unshareCommand(),
     keyCommand(),
     tokenCommand(),
   ]) {

@@ -5,6 +5,8 @@ import { z } from 'zod'
 import { TokenHash } from '../foundation/access-token.ts'
 import { type ListenAddress, parseListenAddress } from '../foundation/listen-address.ts'
 import { PublicKey } from '../nix/key.ts'
+import { NamePattern } from '../pathinfo/name-pattern.ts'
+import { SHARE_MODES, SHARE_PATTERNS_MAX } from '../pathinfo/share-policy.ts'
 import { parseLogLevels } from './log-levels.ts'
 
 /** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
@@ -40,6 +42,18 @@ const trustedKey = z.string().transform((text, context): PublicKey => {
   }
 })
 
+const shareMode = z.enum(SHARE_MODES, {
+  error: (issue) => `is one of ${SHARE_MODES.join(', ')}, not ${shown(issue.input)}`,
+})
+
+const namePattern = z.string().transform((text, context): NamePattern => {
+  const pattern = NamePattern.parse(text)
+  if (pattern !== undefined) return pattern
+  const right = 'a pattern of the names behind the hash of store paths, such as *-secret*'
+  context.addIssue(`is ${right}, not ${shown(text)}`)
+  return z.NEVER
+})
+
 const logLevels = z.string().superRefine((text, context) => {
   try {
     parseLogLevels(text)
@@ -57,7 +71,10 @@ export interface Option {
   readonly repeatable?: true
 }
 
-/** The flags and environment variables of all options, by their names in cairn.toml. */
+/**
+ * The flags and environment variables of all options, by their names in cairn.toml; those in a
+ * table have its name before a dot.
+ */
 export const OPTIONS = {
   state: {
     flag: '--state <DIR>',
@@ -108,6 +125,23 @@ export const OPTIONS = {
     help: 'hashes of tokens that let other machines write; made by `cairn token` (default: none)',
     repeatable: true,
   },
+  'share.mode': {
+    flag: '--share <MODE>',
+    env: 'CAIRN_SHARE',
+    help: 'which paths leave this machine: signed, all or none (default: signed by a trusted key)',
+  },
+  'share.allow': {
+    flag: '--share-allow <PATTERN...>',
+    env: 'CAIRN_SHARE_ALLOW',
+    help: 'names of paths that are shared whatever the mode, such as hello-* (default: none)',
+    repeatable: true,
+  },
+  'share.deny': {
+    flag: '--share-deny <PATTERN...>',
+    env: 'CAIRN_SHARE_DENY',
+    help: 'names of paths that are not shared, such as *-secret*; counts most (default: none)',
+    repeatable: true,
+  },
   log: {
     flag: '--log <LEVELS>',
     env: 'CAIRN_LOG',
@@ -126,6 +160,13 @@ export const configSchema = z.strictObject({
   trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
   signing_key: z.string().min(1).optional(),
   tokens: z.array(tokenHash).prefault([]),
+  share: z
+    .strictObject({
+      mode: shareMode.prefault('signed'),
+      allow: z.array(namePattern).max(SHARE_PATTERNS_MAX).prefault([]),
+      deny: z.array(namePattern).max(SHARE_PATTERNS_MAX).prefault([]),
+    })
+    .prefault({}),
   log: logLevels.prefault('info'),
 })
 

@@ -4,6 +4,7 @@ import type { Castore } from '../castore/castore.ts'
 import { recordCastore } from '../castore/stores/record-castore.ts'
 import { SegmentRecordStore } from '../castore/stores/segment-record-store.ts'
 import { AccessTokens } from '../foundation/access-token.ts'
+import { unhurriedCall } from '../foundation/call.ts'
 import type { Log, LogOf } from '../foundation/log.ts'
 import { type Service, startAll, stopAll } from '../foundation/service.ts'
 import { systemClock } from '../foundation/system-clock.ts'
@@ -11,9 +12,14 @@ import { systemRandom } from '../foundation/system-random.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { SecretKey } from '../nix/key.ts'
 import { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
+import { OwnerSharing } from '../pathinfo/owner-sharing.ts'
 import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { ReadAccess } from '../pathinfo/read-access.ts'
+import { ShareChoices } from '../pathinfo/share-choices.ts'
 import { SharePolicy } from '../pathinfo/share-policy.ts'
+import { SharedContent } from '../pathinfo/shared-content.ts'
 import { Signer } from '../pathinfo/signer.ts'
+import { LevelShareMarks } from '../pathinfo/stores/level-share-marks.ts'
 import { RecordPathInfoStore } from '../pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
@@ -60,11 +66,11 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
 
   // Who is believed, and what leaves the machine.
   const trust = new TrustPolicy({}, { trustedKeys })
-  const share = new SharePolicy({ trust })
+  const { share, shared, sharing } = await openSharing({ ...storage, trust, logOf }, config)
   const intake = new OwnerIntake({ pathInfos, trust, share, signer })
 
   // Who else there is.
-  const peers = await joinPeers({ ...storage, share, log: logOf('peers') }, config)
+  const peers = await joinPeers({ ...storage, access: shared, log: logOf('peers') }, config)
 
   // Answers, from here or from elsewhere.
   const sources = [peers.source]
@@ -87,13 +93,15 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const gateway = new Gateway(serving, { address: config.gateway })
   const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
   const kept = { castore: around, pathInfos, uploads }
-  const asked = { view, intake, paths, substituter, trust, tokens, clock, log: logOf('rpc') }
+  const told = { trust, tokens, clock, log: logOf('rpc') }
+  const asked = { view, intake, sharing, others: shared, paths, substituter, ...told }
   const rpc = new RpcServer({ ...kept, ...asked }, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
   const services: Service[] = [
     new YoungCollector(),
     { name: 'store', start: async () => undefined, stop: () => records.close() },
+    shared,
     ...peers.services,
     rpc,
     gateway,
@@ -117,11 +125,25 @@ async function openStorage(config: Config, logOf: LogOf) {
   }
 }
 
-async function joinPeers(
-  components: { castore: Castore; pathInfos: LocalPathInfoStore; share: SharePolicy; log: Log },
+async function openSharing(
+  components: Awaited<ReturnType<typeof openStorage>> & { trust: TrustPolicy; logOf: LogOf },
   config: Config,
 ) {
-  const { castore, pathInfos, share, log } = components
+  const { records, castore, pathInfos, trust, logOf } = components
+  const log = logOf('sharing')
+  const choices = await ShareChoices.load({ records }, unhurriedCall())
+  const share = new SharePolicy({ trust, choices }, config.share)
+  const marks = await LevelShareMarks.open(join(config.state, 'shared'), log)
+  const clock = systemClock
+  const shared = new SharedContent({ castore, pathInfos, share, marks, clock, log })
+  return { share, shared, sharing: new OwnerSharing({ pathInfos, choices, shared, trust }) }
+}
+
+async function joinPeers(
+  components: { castore: Castore; pathInfos: LocalPathInfoStore; access: ReadAccess; log: Log },
+  config: Config,
+) {
+  const { castore, pathInfos, access, log } = components
   const clock = systemClock
   const random = systemRandom
   const ledger = new PeerLedger({ clock })
@@ -144,9 +166,9 @@ async function joinPeers(
   const asking: Service = { name: 'asking', start: async () => undefined, stop: stopAsking }
 
   // Answering and announcing.
-  const server = new ExchangeServer({ castore, pathInfos, share, clock, offences: client, log })
+  const server = new ExchangeServer({ castore, pathInfos, access, clock, offences: client, log })
   host.onChannel((peer, channel) => void server.serve(peer, channel))
-  const announcer = new Announcer({ router, pathInfos, share, clock, log })
+  const announcer = new Announcer({ router, pathInfos, share: access, clock, log })
 
   return { host, ledger, source, content, services: [host, asking, announcer] }
 }

@@ -3,7 +3,7 @@ import { parse, TomlError } from 'smol-toml'
 import { type Config, configSchema, OPTIONS } from './config.ts'
 import { ConfigError } from './config-error.ts'
 
-/** Values by their names in cairn.toml, not checked yet. */
+/** Values by their names in cairn.toml (`share.mode` in a table), not checked yet. */
 export type RawConfig = Readonly<Record<string, unknown>>
 
 /** Where a configuration comes from, the later counting more. */
@@ -27,11 +27,11 @@ interface Layer {
 export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const layers = [fromEnv(sources.env), fromFlags(sources.flags)]
   if (sources.file !== undefined) layers.unshift(await fromFile(sources.file))
-  const merged: Record<string, unknown> = {}
+  const merged: RawTable = {}
   const origins = new Map<string, Layer>()
   for (const layer of layers) {
     for (const [key, value] of Object.entries(layer.values)) {
-      merged[key] = value
+      put(merged, key, value)
       origins.set(key, layer)
     }
   }
@@ -40,9 +40,12 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   throw new ConfigError(
     result.error.issues.flatMap((issue) => {
       if (issue.code === 'unrecognized_keys') {
-        return issue.keys.map((key) => `${nameIn(origins, key)}: ${unknownKey(key)}`)
+        return issue.keys.map((name) => {
+          const key = [...issue.path, name].join('.')
+          return `${nameIn(origins, key)}: ${unknownKey(key)}`
+        })
       }
-      const key = String(issue.path[0])
+      const key = issue.path.slice(0, isTable(issue.path[0]) ? 2 : 1).join('.')
       return [`${nameIn(origins, key)} ${lowerFirst(issue.message)}`]
     }),
   )
@@ -53,13 +56,43 @@ async function fromFile(path: string): Promise<Layer> {
     throw new ConfigError([`${path} can not be read: ${cause.message}`], { cause })
   })
   try {
-    const values = parse(text) as RawConfig
+    const values = flattened(parse(text) as RawConfig)
     return { values, nameOf: (key) => `${path}:${lineOf(text, key)}: ${key}` }
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause
     const why = cause.message.split('\n')[0]
     throw new ConfigError([`${path}:${cause.line}: ${why}`], { cause })
   }
+}
+
+type RawTable = Record<string, unknown>
+
+/** The values of tables by their full names. */
+function flattened(values: RawConfig): RawConfig {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) =>
+      isTable(key) && typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.entries(value).map(([name, inner]) => [`${key}.${name}`, inner])
+        : [[key, value]],
+    ),
+  )
+}
+
+/** Sets a value by its full name. */
+function put(values: RawTable, key: string, value: unknown): void {
+  const [table, name] = key.split('.', 2)
+  if (name === undefined || !isTable(table)) {
+    values[key] = value
+    return
+  }
+  const held = values[table!]
+  const inner: RawTable = typeof held === 'object' && held !== null ? (held as RawTable) : {}
+  values[table!] = { ...inner, [name]: value }
+}
+
+/** Whether there are options in a table of that name. */
+function isTable(name: unknown): boolean {
+  return Object.keys(OPTIONS).some((key) => key.startsWith(`${String(name)}.`))
 }
 
 function fromEnv(env: ConfigSources['env']): Layer {
@@ -98,9 +131,15 @@ function unknownKey(key: string): string {
     : `there is no such key; did you mean ${near}?`
 }
 
+/** Where a key stands in the text, counted from 1: by its full name, or below its table's head. */
 function lineOf(text: string, key: string): number {
-  const at = text.split('\n').findIndex((line) => line.trimStart().startsWith(key))
-  return at < 0 ? 1 : at + 1
+  const lines = text.split('\n').map((line) => line.trimStart())
+  const [table, name] = key.split('.', 2)
+  const whole = lines.findIndex((line) => line.startsWith(key))
+  if (whole >= 0 || name === undefined) return whole < 0 ? 1 : whole + 1
+  const head = lines.findIndex((line) => line.startsWith(`[${table}]`))
+  const inner = lines.findIndex((line, at) => at > head && line.startsWith(name))
+  return (inner < 0 ? Math.max(head, 0) : inner) + 1
 }
 
 function lowerFirst(text: string): string {

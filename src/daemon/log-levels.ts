@@ -5,7 +5,15 @@ export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] 
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** The parts of a node that can have a level of their own. */
-export const LOG_PARTS = ['daemon', 'store', 'peers', 'substitution', 'gateway', 'rpc'] as const
+export const LOG_PARTS = [
+  'daemon',
+  'store',
+  'sharing',
+  'peers',
+  'substitution',
+  'gateway',
+  'rpc',
+] as const
 
 /** A level for every part, and those that differ. */
 export interface LogLevels {

@@ -34,7 +34,7 @@ export const RETRY_MS = 10_000
 export interface AnnouncerComponents {
   readonly router: Router
   readonly pathInfos: LocalPathInfoStore
-  readonly share: SharePolicy
+  readonly share: Pick<SharePolicy, 'shares'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -91,7 +91,7 @@ export class Announcer implements Service {
     try {
       for await (const event of pathInfos.changes(call)) {
         const isTaken = event.type === 'put' && this.#hasRoom
-        if (isTaken) this.#enqueue(event.pathInfo)
+        if (isTaken) await this.#take(event.pathInfo, call)
         else this.#behind.resolve()
       }
     } catch (error) {
@@ -108,7 +108,7 @@ export class Announcer implements Service {
       try {
         for await (const pathInfo of pathInfos.list(call)) {
           while (!this.#hasRoom && !call.signal.aborted) await this.#room.promise
-          this.#enqueue(pathInfo)
+          await this.#take(pathInfo, call)
         }
       } catch (error) {
         if (!call.signal.aborted) log.error('going through the store failed', { error })
@@ -120,17 +120,25 @@ export class Announcer implements Service {
     return this.#queue.size < this.#waitingMax
   }
 
-  #enqueue(pathInfo: PathInfo): void {
-    if (!this.#components.share.shares(pathInfo)) return
+  /** Announces a path that is shared, and takes back what was said of one that is not any more. */
+  async #take(pathInfo: PathInfo, call: Call): Promise<void> {
     const { storePath, node } = pathInfo
-    this.#add(pathKey(storePath.hash))
-    if (node.type === 'directory') this.#add(directoryKey(node.digest))
+    const keys = [pathKey(storePath.hash)]
+    if (node.type === 'directory') keys.push(directoryKey(node.digest))
+    if (!this.#components.share.shares(pathInfo)) return await this.#takeBack(keys, call)
+    for (const key of keys) this.#queue.set(hexOf(key), key)
     this.#wake.resolve()
     this.#wake = Promise.withResolvers<void>()
   }
 
-  #add(key: Uint8Array): void {
-    this.#queue.set(Buffer.from(key).toString('hex'), key)
+  async #takeBack(keys: readonly Uint8Array[], call: Call): Promise<void> {
+    const { router, log } = this.#components
+    for (const key of keys) {
+      this.#queue.delete(hexOf(key))
+      await router.withdraw(key, call).catch((error) => {
+        log.debug('announcement could not be taken back', { error })
+      })
+    }
   }
 
   async #announce(call: Call): Promise<void> {
@@ -165,4 +173,8 @@ export class Announcer implements Service {
       }
     }
   }
+}
+
+function hexOf(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex')
 }

@@ -1,5 +1,5 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
-import type { Castore } from '../castore/castore.ts'
+import type { Castore, ReadableCastore } from '../castore/castore.ts'
 import { CastoreError, invalid } from '../castore/castore-error.ts'
 import { Directory } from '../castore/model/directory.ts'
 import { decodeEntries } from '../castore/model/directory-codec.ts'
@@ -12,22 +12,24 @@ import {
 import { requestedDigest } from './blob-service.ts'
 import { type CallHandlers, ownerOnly } from './call-handlers.ts'
 import { DirectoryClosureIntake } from './directory-closure-intake.ts'
+import type { Readers } from './readers.ts'
 import { rpcError } from './rpc-error.ts'
 import { CLOSURE_DIRECTORIES_MAX, DIRECTORY_BATCH_MAX } from './rpc-limits.ts'
 import { RAW_CODEC } from './wire-codec.ts'
 
 /** `DirectoryService` of tvix.castore.v1 and snix.castore.v1. */
 export function directoryService(
-  components: { readonly castore: Castore },
+  components: { readonly castore: Castore; readonly readers: Readers },
   handlers: CallHandlers,
 ): UntypedServiceImplementation {
-  const { castore } = components
+  const { castore, readers } = components
   return {
     Get: handlers.download(GetDirectoryRequest, RAW_CODEC, async (request, send, call) => {
       if (request.byWhat === undefined) throw rpcError('bad-request', 'a request names a digest')
       const digest = requestedDigest(request.byWhat.digest)
+      const readable = readers.castoreFor(call)
       let sent = 0
-      for await (const directory of found(castore, digest, request.recursive, call)) {
+      for await (const directory of found(readable, digest, request.recursive, call)) {
         if (sent++ < CLOSURE_DIRECTORIES_MAX) await send(directory.encoded)
         else throw rpcError('too-much', `there are more than ${CLOSURE_DIRECTORIES_MAX} below it`)
       }
@@ -54,7 +56,7 @@ export function directoryService(
 }
 
 async function* found(
-  { directories }: Castore,
+  { directories }: ReadableCastore,
   digest: Digest,
   recursive: boolean,
   call: Call,

@@ -107,6 +107,12 @@ export class NodeClient implements Disposable {
     await this.#unary((request, done) => this.#client.addSignatures(request, done), request, call)
   }
 
+  /** Shares paths that the node holds, or keeps them on its machine: all of them, or none. */
+  async share(storePaths: readonly string[], shared: boolean, call: Call): Promise<void> {
+    const request = { storePaths: [...storePaths], shared }
+    await this.#unary((request, done) => this.#client.share(request, done), request, call)
+  }
+
   /** Makes a store path of a NAR that was uploaded to the gateway. */
   async import(name: string, narSha256: Uint8Array, call: Call): Promise<Imported> {
     return await this.#unary(

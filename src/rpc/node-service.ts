@@ -20,12 +20,13 @@ import { toWireEvent, toWirePeer, toWireStatus } from './node-messages.ts'
 import type { NodeView } from './node-view.ts'
 import { pathCalls } from './path-calls.ts'
 import { rpcError } from './rpc-error.ts'
+import { type ShareCallsComponents, shareCalls } from './share-calls.ts'
 
 /** How often a fetch tells how it goes. */
 const PROGRESS_MS = 200
 
 /** What the service works with. */
-export interface NodeServiceComponents {
+export interface NodeServiceComponents extends ShareCallsComponents {
   readonly view: NodeView
   readonly pathInfos: PathInfoStore
   readonly uploads: UploadedNarStore
@@ -59,6 +60,7 @@ export function nodeService(
       await fetchPaths(components, request, send, call)
     }),
     ...pathCalls(components, handlers),
+    ...shareCalls(components, handlers),
     Status: handlers.unary(
       wire.StatusRequest,
       wire.StatusResponse,

@@ -6,6 +6,7 @@ import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
 import { contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
+import type { Readers } from './readers.ts'
 import { rpcError } from './rpc-error.ts'
 
 /** What {@link PathInfoIntake} works with. */
@@ -14,6 +15,7 @@ export interface PathInfoIntakeComponents {
   readonly pathInfos: PathInfoStore
   readonly trust: TrustPolicy
   readonly intake: OwnerIntake
+  readonly readers: Readers
 }
 
 /**
@@ -33,9 +35,12 @@ export class PathInfoIntake {
    *   missing; RpcError where a stranger says something else than what is held
    */
   async put(given: PathInfo, isOwner: boolean, call: Call): Promise<PathInfo> {
-    const { castore, intake, pathInfos, trust } = this.#components
+    const { castore, intake, pathInfos, trust, readers } = this.#components
     const claim = trust.admit({ pathInfo: given, origin: isOwner ? 'owner' : 'stranger' })
-    const measured = await measureNar(given.node, castore, call)
+    // Who puts what is not to be shared shall not learn by it that it is held.
+    const isShared = readers.accessFor({ isOwner }).shares(given)
+    const source = isShared ? castore : readers.castoreFor({ isOwner })
+    const measured = await measureNar(given.node, source, call)
     const final = trust.settle(claim, measured)
     await this.#checkRootSize(given, call)
     if (isOwner) return (await intake.take(given, call)).pathInfo

@@ -11,6 +11,7 @@ import {
 } from '../foundation/listen-address.ts'
 import { listenAt } from '../foundation/listening.ts'
 import type { Service } from '../foundation/service.ts'
+import type { ReadAccess } from '../pathinfo/read-access.ts'
 import { blobService } from './blob-service.ts'
 import { CallHandlers } from './call-handlers.ts'
 import { CallWatch } from './call-watch.ts'
@@ -20,6 +21,7 @@ import { loadDescriptors } from './descriptors.ts'
 import { directoryService } from './directory-service.ts'
 import { type NodeServiceComponents, nodeService } from './node-service.ts'
 import { type PathInfoServiceComponents, pathInfoService } from './path-info-service.ts'
+import { Readers } from './readers.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { DRAIN_MS } from './rpc-limits.ts'
 import { SERVER_OPTIONS } from './rpc-options.ts'
@@ -32,7 +34,11 @@ import {
 } from './wire-service.ts'
 
 /** What the server works with. */
-export interface RpcServerComponents extends NodeServiceComponents, PathInfoServiceComponents {
+export interface RpcServerComponents
+  extends NodeServiceComponents,
+    Omit<PathInfoServiceComponents, 'readers'> {
+  /** What others than the owner may read. */
+  readonly others: ReadAccess
   /** Tokens by which clients on other machines are the owner, too. */
   readonly tokens: Pick<AccessTokens, 'holderOfHeader'>
 }
@@ -119,10 +125,11 @@ export class RpcServer implements Service {
     const { tokens, clock, log } = this.#components
     const callers = new Callers({ connections: this.#connections, tokens })
     const handlers = new CallHandlers({ callers, clock, log })
+    const reading = { ...this.#components, readers: new Readers(this.#components) }
     const services = {
-      BlobService: blobService(this.#components, handlers),
-      DirectoryService: directoryService(this.#components, handlers),
-      PathInfoService: pathInfoService(this.#components, handlers),
+      BlobService: blobService(reading, handlers),
+      DirectoryService: directoryService(reading, handlers),
+      PathInfoService: pathInfoService(reading, handlers),
     }
     for (const family of FAMILIES) {
       for (const name of Object.keys(services) as (keyof typeof services)[]) {

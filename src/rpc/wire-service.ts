@@ -25,6 +25,7 @@ export const NODE_METHODS = {
   Describe: 'unary',
   Limits: 'unary',
   AddSignatures: 'unary',
+  Share: 'unary',
 } as const satisfies Record<string, MethodKind>
 
 /** The two families of names that the same services go by. */

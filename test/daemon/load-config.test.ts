@@ -91,6 +91,9 @@ test('each option can come from each source, by the name that it has there', asy
     trusted_keys: `${KEYS[0]}`,
     signing_key: '/k',
     tokens: `ci:sha256:${'0a'.repeat(32)}`,
+    'share.mode': 'all',
+    'share.allow': 'hello-*',
+    'share.deny': '*-secret*',
     log: 'debug',
   }
   const names = Object.keys(OPTIONS) as (keyof typeof OPTIONS)[]

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Node } from '../../src/castore/model/node.ts'
 import { connectNode } from '../../src/daemon/client.ts'
-import { ingestNar } from '../../src/nar/ingest-nar.ts'
 import { PublicKey } from '../../src/nix/key.ts'
 import { StorePath } from '../../src/nix/store-path.ts'
 import { until } from '../fixtures/await-peers.ts'
@@ -18,7 +17,7 @@ import {
   nixMissing,
   verifyInStore,
 } from '../fixtures/nix-closure.ts'
-import { type PeerNode, peerNode } from '../fixtures/peer-node.ts'
+import { type PeerNode, peerNode, takeIn } from '../fixtures/peer-node.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
 import { directory, file, inPieces, narOf } from '../nar/trees.ts'
 
@@ -86,7 +85,7 @@ async function holderOfAll(): Promise<PeerNode> {
 /** Makes a node behave badly from now on; says how many of its answers it has tampered with. */
 async function turned(liar: PeerNode, make: Case['make']): Promise<() => number> {
   const nar = narOf(directory({ trojan: file('horse') }))
-  const other = await ingestNar(inPieces(nar, [MIB]), liar.castore, call)
+  const other = await takeIn(liar, 'trojan', inPieces(nar, [MIB]))
   let tampered = 0
   bad.misbehave(liar, () => {
     const misbehaviour = make(liar, other.node)

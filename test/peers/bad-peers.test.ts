@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Node } from '../../src/castore/model/node.ts'
-import { ingestNar } from '../../src/nar/ingest-nar.ts'
 import { renderNar } from '../../src/nar/render-nar.ts'
 import { SubstitutionError } from '../../src/substitution/substitution-error.ts'
 import { until } from '../fixtures/await-peers.ts'
@@ -63,7 +62,7 @@ const CASES: readonly Case[] = [
 async function badPeer({ make }: Case): Promise<PeerNode> {
   const node = await peerNode()
   await takeIn(node, 'wanted', inPieces(nar, [MIB]))
-  const other = await ingestNar(inPieces(otherNar, [MIB]), node.castore, call)
+  const other = await takeIn(node, 'other', inPieces(otherNar, [MIB]))
   misbehaving(node, make, other.node)
   return node
 }

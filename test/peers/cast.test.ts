@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ingestNar } from '../../src/nar/ingest-nar.ts'
 import { renderNar } from '../../src/nar/render-nar.ts'
 import { SubstitutionError } from '../../src/substitution/substitution-error.ts'
 import { until } from '../fixtures/await-peers.ts'
@@ -50,7 +49,7 @@ test('all of the cast at once beside one honest peer: the path comes, as it is',
   const actors: PeerNode[] = []
   for (const role of ROLES) {
     const node = cast.use(await holder())
-    const other = await ingestNar(inPieces(trojan, [MIB]), node.castore, call)
+    const other = await takeIn(node, 'trojan', inPieces(trojan, [MIB]))
     casts(node, role, other.node)
     actors.push(node)
   }

@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { status } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
 import type { Castore } from '../../src/castore/castore.ts'
+import type { Directory } from '../../src/castore/model/directory.ts'
 import { encodeEntries, toWireNode } from '../../src/castore/model/directory-codec.ts'
 import { DirectoryNode, FileNode } from '../../src/castore/model/node.ts'
 import { Outboard } from '../../src/castore/verified/outboard.ts'
@@ -11,6 +12,7 @@ import {
   DescribeRequest,
   FetchRequest,
   ImportRequest,
+  ShareRequest,
 } from '../../src/generated/cairn/node/v1/node.ts'
 import { Node as WireNode } from '../../src/generated/tvix/castore/v1/castore.ts'
 import {
@@ -25,6 +27,8 @@ import {
   GetPathInfoRequest,
   ListPathInfoRequest,
 } from '../../src/generated/tvix/store/v1/rpc_pathinfo.ts'
+import { measureNar } from '../../src/nar/measure-nar.ts'
+import { NamePattern } from '../../src/pathinfo/name-pattern.ts'
 import type { PathInfo } from '../../src/pathinfo/path-info.ts'
 import { toWireSigned } from '../../src/pathinfo/path-info-codec.ts'
 import { Signer } from '../../src/pathinfo/signer.ts'
@@ -87,6 +91,7 @@ test.each([
   ['NodeService', 'List'],
   ['NodeService', 'Describe'],
   ['NodeService', 'AddSignatures'],
+  ['NodeService', 'Share'],
 ])('%s.%s: a message that is none is the client’s fault', async (service, method) => {
   await using it = await raw()
   const { code, details } = await it.call(service, method, GARBAGE)
@@ -309,6 +314,50 @@ describe('PathInfos', () => {
   })
 })
 
+type Caller = Pick<Awaited<ReturnType<typeof raw>>, 'call'>
+
+/** Holds a shared path and a private one, each a directory with a file of its own. */
+async function sharedAndPrivate(node: Awaited<ReturnType<typeof testNode>>) {
+  const { castore, intake, shared: access } = node
+  const [content, secret] = await castore.blobs.putSmall([noise(10), noise(10, 'secret')], call)
+  const root = directoryOf({ file: new FileNode(content!, 10, false) })
+  const hidden = directoryOf({ file: new FileNode(secret!, 10, false) })
+  await castore.directories.put([root, hidden], call)
+  const plain = async (name: string, directory: Directory) =>
+    pathInfoOf(name, {
+      node: nodeOf(directory),
+      ...(await measureNar(nodeOf(directory), castore, call)),
+    })
+  const signed = new Signer({ key: KEYS.a }).sign(await plain('shared', root))
+  const { pathInfo: shared } = await intake.take(signed, call)
+  const { pathInfo: own } = await intake.take(await plain('own', hidden), call)
+  await access.tells(shared, call)
+  return { content: content!, secret: secret!, root, hidden, shared, own }
+}
+
+/** All that can be asked about a path whose root has one file. */
+async function readAll({ call }: Caller, hash: Uint8Array, root: Directory, blob: Digest) {
+  const requests = [
+    ['BlobService', 'Stat', digestOf(blob.bytes)],
+    [
+      'BlobService',
+      'Stat',
+      StatBlobRequest.encode({ ...stat(blob.bytes), sendBao: true }).finish(),
+    ],
+    ['BlobService', 'Read', digestOf(blob.bytes)],
+    ['DirectoryService', 'Get', getOf(root.digest.bytes)],
+    ['DirectoryService', 'Get', getOf(root.digest.bytes, true)],
+    ['PathInfoService', 'Get', byHash(hash)],
+    ['PathInfoService', 'CalculateNAR', rootMessage(nodeOf(root))],
+    ['PathInfoService', 'CalculateNAR', rootMessage(new FileNode(blob, 10, false))],
+  ] as const
+  const answers: [string, Awaited<ReturnType<RawClient['call']>>][] = []
+  for (const [service, method, request] of requests) {
+    answers.push([method, await call(service, method, request)])
+  }
+  return answers
+}
+
 describe('strangers', () => {
   const storePath = pathNamed('x').toString()
   const writes: [string, string, Uint8Array][] = [
@@ -321,6 +370,10 @@ describe('strangers', () => {
     ['NodeService', 'Peers', new Uint8Array(0)],
     ['NodeService', 'Keys', new Uint8Array(0)],
     ['NodeService', 'Describe', DescribeRequest.encode({ storePath }).finish()],
+    [
+      ...(['NodeService', 'Share'] as const),
+      ShareRequest.encode({ storePaths: [storePath], shared: true }).finish(),
+    ],
     [
       ...(['NodeService', 'AddSignatures'] as const),
       AddSignaturesRequest.encode({ storePath, signatures: [], rootSignatures: [] }).finish(),
@@ -339,21 +392,49 @@ describe('strangers', () => {
     expect(status[(await wrong.call(service, method, request)).code]).toBe('PERMISSION_DENIED')
   })
 
-  test('reading is for everybody', async () => {
+  test('what a shared path reaches can be read by everybody', async () => {
     await using it = await raw(STRANGERS)
-    const [digest] = await it.node.castore.blobs.putSmall([noise(10)], call)
-    await it.node.castore.directories.put([A], call)
-    const pathInfo = await heldPathInfo(it.node.castore, 'one')
-    await it.node.intake.take(pathInfo, call)
-    for (const [service, method, request] of [
-      ['BlobService', 'Stat', digestOf(digest!.bytes)],
-      ['BlobService', 'Read', digestOf(digest!.bytes)],
-      ['DirectoryService', 'Get', getOf(A.digest.bytes)],
-      ['PathInfoService', 'Get', byHash(pathInfo.storePath.hash)],
-      ['PathInfoService', 'CalculateNAR', rootMessage(nodeOf(A))],
-    ] as const) {
-      expect(status[(await it.call(service, method, request)).code], method).toBe('OK')
+    const { content, root, shared } = await sharedAndPrivate(it.node)
+    for (const [method, { code }] of await readAll(it, shared.storePath.hash, root, content)) {
+      expect(status[code], method).toBe('OK')
     }
+  })
+
+  test('of what is private they learn as little as of what is not there', async () => {
+    await using it = await raw(STRANGERS)
+    const { secret, hidden, own } = await sharedAndPrivate(it.node)
+    const nowhere = directoryOf({ nowhere: new FileNode(Digest.of(absent), 1, false) })
+    const unknown = await readAll(it, noise(20, 'unknown'), nowhere, Digest.of(absent))
+    const hex = /b3:[0-9a-f]{64}/g
+    const answers = (given: typeof unknown) =>
+      given.map(([method, { code, details, messages }]) => {
+        return [method, code, details?.replace(hex, 'digest'), messages.length]
+      })
+    const told = await readAll(it, own.storePath.hash, hidden, secret)
+    expect(answers(told)).toEqual(answers(unknown))
+    expect(told.map(([, { code }]) => status[code])).not.toContain('OK')
+    using owner = new RawClient({}, { address: it.node.address, token: TOKEN })
+    const same = { call: owner.call.bind(owner) }
+    for (const [method, { code }] of await readAll(same, own.storePath.hash, hidden, secret)) {
+      expect(status[code], method).toBe('OK')
+    }
+    // Nor by what the node remembers of what it has just told its owner.
+    expect(answers(await readAll(it, own.storePath.hash, hidden, secret))).toEqual(answers(unknown))
+  })
+
+  test('what is not to be shared is no better known to who brings it, signed', async () => {
+    const deny = [NamePattern.parse('hidden')!]
+    await using it = await raw({ ...STRANGERS, share: { deny } })
+    const signer = new Signer({ key: KEYS.a })
+    const put = async (pathInfo: PathInfo) => {
+      const { code } = await it.call('PathInfoService', 'Put', pathInfoMessage(pathInfo))
+      return status[code]
+    }
+    const held = await heldPathInfo(it.node.castore, 'hidden')
+    expect(await put(signer.sign(held))).toBe('FAILED_PRECONDITION')
+    expect(await put(signer.sign(pathInfoOf('hidden')))).toBe('FAILED_PRECONDITION')
+    const open = await heldPathInfo(it.node.castore, 'open')
+    expect(await put(signer.sign(open))).toBe('OK')
   })
 
   test('a Unix socket is this machine', async () => {

@@ -8,8 +8,12 @@ import type { ListenAddress } from '../../src/foundation/listen-address.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
-import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
+import { OwnerSharing } from '../../src/pathinfo/owner-sharing.ts'
+import { ShareChoices } from '../../src/pathinfo/share-choices.ts'
+import { SharePolicy, type ShareRules } from '../../src/pathinfo/share-policy.ts'
+import { SharedContent } from '../../src/pathinfo/shared-content.ts'
 import type { Signer } from '../../src/pathinfo/signer.ts'
+import { MemoryShareMarks } from '../../src/pathinfo/stores/memory-share-marks.ts'
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
 import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
@@ -62,6 +66,8 @@ export interface TestNodeInit extends Partial<RpcInit> {
   readonly signer?: Signer
   readonly source?: PathSource
   readonly clock?: Clock
+  /** What it shares; by default what key a signed. */
+  readonly share?: ShareRules
   /** A Unix socket instead of a TCP port. */
   readonly unix?: boolean
   /** Stands between the server and the castore that is held in memory. */
@@ -76,10 +82,14 @@ export async function testNode(init: TestNodeInit = {}) {
   const pathInfos = new RecordPathInfoStore({ records })
   const uploads = new UploadedNarStore({ records })
   const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
-  const share = new SharePolicy({ trust })
+  const choices = await ShareChoices.load({ records }, call)
+  const share = new SharePolicy({ trust, choices }, init.share)
   const intake = new OwnerIntake({ pathInfos, trust, share, signer: init.signer })
   const clock = init.clock ?? systemClock
   const base = { castore, pathInfos, trust, clock, log: silentLog }
+  const shared = new SharedContent({ ...base, share, marks: new MemoryShareMarks() })
+  const sharing = new OwnerSharing({ pathInfos, choices, shared, trust })
+  await shared.start()
   const sources = init.source === undefined ? [] : [init.source]
   const substituter = new Substituter({ ...base, sources })
   const view = { status: () => STATUS, peers: () => PEERS }
@@ -91,7 +101,7 @@ export async function testNode(init: TestNodeInit = {}) {
   const server = new RpcServer(
     {
       ...{ ...base, castore: init.around?.(castore) ?? castore },
-      ...{ view, intake, uploads, substituter, tokens },
+      ...{ view, intake, uploads, substituter, tokens, sharing, others: shared },
       paths: new PathContents({ substituter, contents: castore }),
     },
     { address, ...init },
@@ -105,9 +115,11 @@ export async function testNode(init: TestNodeInit = {}) {
   }
   return {
     ...{ server, address: server.address, client, intake, castore, pathInfos, substituter, upload },
+    ...{ shared, sharing },
     [Symbol.asyncDispose]: async () => {
       client[Symbol.dispose]()
       await server.stop()
+      await shared.stop()
       await directory?.[Symbol.asyncDispose]()
     },
   }

@@ -1,5 +1,5 @@
-import type { BlobStore } from '../../castore/blob-store.ts'
-import type { Castore } from '../../castore/castore.ts'
+import type { BlobSource } from '../../castore/blob-store.ts'
+import type { ReadableCastore } from '../../castore/castore.ts'
 import { type Call, unhurriedCall } from '../../foundation/call.ts'
 import { type Clock, withDeadline } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
@@ -8,7 +8,8 @@ import { readAhead } from '../../foundation/read-ahead.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { PathInfoSource } from '../../pathinfo/path-info-store.ts'
-import type { SharePolicy } from '../../pathinfo/share-policy.ts'
+import type { ReadAccess } from '../../pathinfo/read-access.ts'
+import { SharedCastore } from '../../pathinfo/shared-castore.ts'
 import { peerError } from '../peer-error.ts'
 import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
@@ -51,9 +52,10 @@ const DIRECTORY_FRAME_BYTES = 256 * 1024
 
 /** What the server answers from: local stores only, so that asking makes nobody ask on. */
 export interface ExchangeServerComponents {
-  readonly castore: Castore
+  readonly castore: ReadableCastore
   readonly pathInfos: PathInfoSource
-  readonly share: SharePolicy
+  /** What peers may read; to them all else is absent. */
+  readonly access: ReadAccess
   readonly clock: Clock
   /** Where a peer that breaks the protocol is told of. */
   readonly offences: { reportError(peer: string, error: unknown): void }
@@ -74,6 +76,7 @@ interface ServedChannel {
 /** Answers what peers ask, from what this node holds and shares. */
 export class ExchangeServer {
   readonly #components: ExchangeServerComponents
+  readonly #shared: SharedCastore
   readonly #room = new Semaphore(SERVING_BYTES_MAX)
   readonly #aheadRoom = new Semaphore(SERVING_AHEAD_BYTES_MAX)
   readonly #outboardRoom = new Semaphore(SERVING_OUTBOARD_BYTES_MAX)
@@ -81,6 +84,7 @@ export class ExchangeServer {
 
   constructor(components: ExchangeServerComponents) {
     this.#components = components
+    this.#shared = new SharedCastore(components)
   }
 
   /** Content bytes sent to peers so far. */
@@ -204,12 +208,13 @@ export class ExchangeServer {
     send: (answer: Answer) => Promise<void>,
     call: Call,
   ): Promise<void> {
-    const { pathInfos, share } = this.#components
+    const { pathInfos, access } = this.#components
     const absent: number[] = []
     for (const [index, hash] of hashes.entries()) {
       const pathInfo = await pathInfos.get(hash, call)
-      if (pathInfo === undefined || !share.shares(pathInfo)) absent.push(index)
-      else await send({ type: 'path-info', index, pathInfo })
+      const isTold = pathInfo !== undefined && (await access.tells(pathInfo, call))
+      if (isTold) await send({ type: 'path-info', index, pathInfo })
+      else absent.push(index)
     }
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
   }
@@ -222,7 +227,7 @@ export class ExchangeServer {
     let encoded: Uint8Array[] = []
     let bytes = 0
     let any = false
-    for await (const directory of this.#components.castore.directories.closure(root, call)) {
+    for await (const directory of this.#shared.directories.closure(root, call)) {
       any = true
       encoded.push(directory.encoded)
       bytes += directory.encoded.length
@@ -240,7 +245,7 @@ export class ExchangeServer {
     send: (answer: Answer) => Promise<void>,
     call: Call,
   ): Promise<void> {
-    const { blobs } = this.#components.castore
+    const { blobs } = this.#shared
     const layouts = await blobs.layouts(digests, call)
     const { clock } = this.#components
     const serving = new OutboardServing({ blobs, clock, room: this.#outboardRoom })
@@ -265,7 +270,7 @@ export class ExchangeServer {
     served: ServedChannel,
     call: Call,
   ): Promise<void> {
-    const { blobs } = this.#components.castore
+    const { blobs } = this.#shared
     const sizes = await blobs.chunkSizes(digests, call)
     const absent = sizes.flatMap((size, index) => (size === undefined ? [index] : []))
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
@@ -317,7 +322,7 @@ function batchesOf(sizes: readonly (number | undefined)[]): number[][] {
 }
 
 async function readBatch(
-  blobs: BlobStore,
+  blobs: BlobSource,
   digests: readonly Digest[],
   batch: readonly number[],
   call: Call,

@@ -7,10 +7,8 @@ import { Digest } from '../../../src/foundation/digest.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
 import { unlessAborted } from '../../../src/foundation/single-flight.ts'
 import { systemClock } from '../../../src/foundation/system-clock.ts'
-import { SharePolicy } from '../../../src/pathinfo/share-policy.ts'
-import { Signer } from '../../../src/pathinfo/signer.ts'
+import { OWNER_ACCESS, type ReadAccess } from '../../../src/pathinfo/read-access.ts'
 import { RecordPathInfoStore } from '../../../src/pathinfo/stores/record-path-info-store.ts'
-import { TrustPolicy } from '../../../src/pathinfo/trust-policy.ts'
 import {
   decodeResponse,
   encodeRequest,
@@ -31,21 +29,20 @@ import {
 } from '../../../src/peers/exchange/outboard-serving.ts'
 import type { Answer, Want } from '../../../src/peers/exchange/want.ts'
 import { until } from '../../fixtures/await-peers.ts'
-import { KEYS, ownClaim, pathInfoOf, pathNamed } from '../../fixtures/claims.ts'
+import { ownClaim, pathInfoOf, pathNamed } from '../../fixtures/claims.ts'
 import { call, noise } from '../../fixtures/content.ts'
 import { DIRECTORIES } from '../../fixtures/directories.ts'
 import { manualClock, settled } from '../../foundation/manual-clock.ts'
 
-async function world(clock: Clock = systemClock) {
+/** What may be read is everything, unless it is said to be less: see `private-content.test.ts`. */
+async function world(clock: Clock = systemClock, access: ReadAccess = OWNER_ACCESS) {
   const records = new MemoryRecordStore()
   const castore = recordCastore({ records })
   const pathInfos = new RecordPathInfoStore({ records })
-  const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
-  const share = new SharePolicy({ trust })
   const told: unknown[] = []
   const offences = { reportError: (peer: string, error: unknown) => void told.push([peer, error]) }
   const ports = { clock, offences, log: silentLog }
-  const server = new ExchangeServer({ castore, pathInfos, share, ...ports })
+  const server = new ExchangeServer({ castore, pathInfos, access, ...ports })
   const [near, far] = memoryFrameChannels()
   const serving = server.serve('p', far)
   const responses: IncomingResponse[] = []
@@ -60,9 +57,9 @@ async function world(clock: Clock = systemClock) {
 }
 
 test('PathInfos are told if they are shared; what is not is as absent as what is not there', async () => {
-  const { pathInfos, answersTo } = await world()
-  const signed = new Signer({ key: KEYS.a }).sign(pathInfoOf('shared'))
-  await pathInfos.put([ownClaim(signed), ownClaim(pathInfoOf('private'))], call)
+  const tells: ReadAccess['tells'] = async ({ storePath }) => storePath.name === 'shared'
+  const { pathInfos, answersTo } = await world(systemClock, { ...OWNER_ACCESS, tells })
+  await pathInfos.put([ownClaim(pathInfoOf('shared')), ownClaim(pathInfoOf('private'))], call)
   const hashes = ['private', 'shared', 'absent'].map((name) => pathNamed(name).hash)
   const answers = await answersTo(1, { type: 'path-infos', hashes })
   expect(answers.map(({ type }) => type)).toEqual(['path-info', 'absent', 'done'])

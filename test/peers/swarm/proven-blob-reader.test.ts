@@ -10,7 +10,8 @@ import { HolderSet } from '../../../src/peers/swarm/holder-set.ts'
 import { openProven } from '../../../src/peers/swarm/proven-blob-reader.ts'
 import * as bad from '../../fixtures/bad-peers.ts'
 import { allBytes, call, noise } from '../../fixtures/content.ts'
-import { connected, type PeerNode, peerNode } from '../../fixtures/peer-node.ts'
+import { connected, type PeerNode, peerNode, takeIn } from '../../fixtures/peer-node.ts'
+import { file, inPieces, narOf } from '../../nar/trees.ts'
 
 // Its first two chunks are not the longest possible, so that they may be said to be longer.
 const CONTENT = noise(5_000_000, 'large')
@@ -18,9 +19,7 @@ const BLOB = { digest: Digest.ofContent(CONTENT), size: CONTENT.length }
 
 async function holding(content = CONTENT, misbehaviour?: () => bad.Misbehaviour) {
   const node = await peerNode()
-  await using writer = node.castore.blobs.create()
-  await writer.write(content, call)
-  await writer.commit(call)
+  await takeIn(node, 'blob', inPieces(narOf(file(content)), [1_000_000]))
   if (misbehaviour !== undefined) bad.misbehave(node, misbehaviour)
   return node
 }

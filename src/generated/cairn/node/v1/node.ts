@@ -160,6 +160,14 @@ export interface AddSignaturesRequest {
 export interface AddSignaturesResponse {
 }
 
+export interface ShareRequest {
+  storePaths: string[];
+  shared: boolean;
+}
+
+export interface ShareResponse {
+}
+
 function createBaseLimitsRequest(): LimitsRequest {
   return {};
 }
@@ -1731,6 +1739,98 @@ export const AddSignaturesResponse: MessageFns<AddSignaturesResponse> = {
   },
 };
 
+function createBaseShareRequest(): ShareRequest {
+  return { storePaths: [], shared: false };
+}
+
+export const ShareRequest: MessageFns<ShareRequest> = {
+  encode(message: ShareRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.storePaths) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.shared !== false) {
+      writer.uint32(16).bool(message.shared);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShareRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShareRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePaths.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.shared = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseShareResponse(): ShareResponse {
+  return {};
+}
+
+export const ShareResponse: MessageFns<ShareResponse> = {
+  encode(_: ShareResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShareResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShareResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 export type NodeServiceService = typeof NodeServiceService;
 export const NodeServiceService = {
   import: {
@@ -1824,6 +1924,15 @@ export const NodeServiceService = {
       Buffer.from(AddSignaturesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): AddSignaturesResponse => AddSignaturesResponse.decode(value),
   },
+  share: {
+    path: "/cairn.node.v1.NodeService/Share" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShareRequest): Buffer => Buffer.from(ShareRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShareRequest => ShareRequest.decode(value),
+    responseSerialize: (value: ShareResponse): Buffer => Buffer.from(ShareResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShareResponse => ShareResponse.decode(value),
+  },
 } as const;
 
 export interface NodeServiceServer extends UntypedServiceImplementation {
@@ -1837,6 +1946,7 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
   limits: handleUnaryCall<LimitsRequest, LimitsResponse>;
   addSignatures: handleUnaryCall<AddSignaturesRequest, AddSignaturesResponse>;
+  share: handleUnaryCall<ShareRequest, ShareResponse>;
 }
 
 export interface NodeServiceClient extends Client {
@@ -1947,6 +2057,21 @@ export interface NodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AddSignaturesResponse) => void,
+  ): ClientUnaryCall;
+  share(
+    request: ShareRequest,
+    callback: (error: ServiceError | null, response: ShareResponse) => void,
+  ): ClientUnaryCall;
+  share(
+    request: ShareRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShareResponse) => void,
+  ): ClientUnaryCall;
+  share(
+    request: ShareRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShareResponse) => void,
   ): ClientUnaryCall;
 }
 
