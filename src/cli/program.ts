@@ -3,14 +3,17 @@ import { VERSION } from '../daemon/version.ts'
 import { catCommand } from './cat.ts'
 import { daemonCommand } from './daemon.ts'
 import { fetchCommand } from './fetch.ts'
+import { gcCommand } from './gc.ts'
 import { importCommand } from './import.ts'
 import { keyCommand } from './key.ts'
 import { lsCommand } from './ls.ts'
 import { peersCommand } from './peers.ts'
+import { pinCommand, pinsCommand, unpinCommand } from './pin.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
 import { shareCommand, unshareCommand } from './share.ts'
 import { statusCommand } from './status.ts'
 import { tokenCommand } from './token.ts'
+import { verifyCommand } from './verify.ts'
 
 /** Runs the command that was asked for and sets the exit code; throws nothing. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -50,6 +53,11 @@ Examples:
     peersCommand(),
     shareCommand(),
     unshareCommand(),
+    pinCommand(),
+    unpinCommand(),
+    pinsCommand(),
+    gcCommand(),
+    verifyCommand(),
     keyCommand(),
     tokenCommand(),
   ]) {

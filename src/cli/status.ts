@@ -40,9 +40,12 @@ function shownLimit(name: string, value: number): string {
 
 function textOf(status: NodeStatus): string {
   const key = status.signingKey ?? 'none: what is put in here stays for this machine alone'
+  const { logicalBytes, uniqueBytes, storedBytes } = status
   const content =
-    `${formatBytes(status.storedBytes)} in ${formatCount(status.chunks)} chunks, ` +
-    `${formatCount(status.directories)} directories`
+    `${formatBytes(logicalBytes)} in paths, ` +
+    `${formatBytes(uniqueBytes)} unique${ratio(logicalBytes, uniqueBytes)}, ` +
+    `${formatBytes(storedBytes)} stored${ratio(uniqueBytes, storedBytes)}`
+  const parts = `${formatCount(status.chunks)} chunks, ${formatCount(status.directories)} directories`
   const rows: [string, string][] = [
     ['node', `cairn ${status.version}, up ${formatDuration(status.uptimeMs)}`],
     ['peer id', status.peerId],
@@ -50,6 +53,7 @@ function textOf(status: NodeStatus): string {
     ['peers', `${status.peers} connected`],
     ['paths', formatCount(status.storePaths)],
     ['content', content],
+    ['', parts],
     ['traffic', `${formatBytes(status.bytesFetched)} in, ${formatBytes(status.bytesServed)} out`],
     ['memory', formatBytes(status.residentBytes)],
     ['state', status.stateDirectory],
@@ -58,4 +62,9 @@ function textOf(status: NodeStatus): string {
     ...status.listening.map((it): [string, string] => ['listens at', it]),
   ]
   return rows.map(([name, value]) => `${name.padEnd(12)}${value}`).join('\n')
+}
+
+/** How many times less it is; nothing where there is nothing to compare. */
+function ratio(before: number, after: number): string {
+  return after === 0 ? '' : ` (1/${(before / after).toFixed(1)})`
 }

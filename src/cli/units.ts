@@ -26,3 +26,8 @@ export function formatDuration(ms: number): string {
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US').replaceAll(',', ' ')
 }
+
+/** So many of something: `1 path`, `20 000 paths`. */
+export function formatCounted(count: number, one: string): string {
+  return `${formatCount(count)} ${one}${count === 1 ? '' : 's'}`
+}

@@ -18,7 +18,9 @@ import { type Imported, NodeClient } from '../rpc/node-client.ts'
 export { NixError } from '../nix/nix-error.ts'
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
 export type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
+export type { CleanUpReport, PinnedPath, StoreFault, VerifyReport } from '../rpc/upkeep.ts'
 export type { ListedNode } from '../substitution/path-contents.ts'
+export { parseByteSize } from './quantity.ts'
 
 /** How much of a NAR is read ahead of the connection that it is sent by, in bytes. */
 const UPLOAD_BYTES = 1024 * 1024

@@ -2,12 +2,14 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { z } from 'zod'
+import { PACKING_LEVEL } from '../castore/stores/chunk-packer.ts'
 import { TokenHash } from '../foundation/access-token.ts'
 import { type ListenAddress, parseListenAddress } from '../foundation/listen-address.ts'
 import { PublicKey } from '../nix/key.ts'
 import { NamePattern } from '../pathinfo/name-pattern.ts'
 import { SHARE_MODES, SHARE_PATTERNS_MAX } from '../pathinfo/share-policy.ts'
 import { parseLogLevels } from './log-levels.ts'
+import { parseByteSize, parseSpan } from './quantity.ts'
 
 /** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
 export const CACHE_NIXOS_ORG_KEY = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
@@ -54,6 +56,27 @@ const namePattern = z.string().transform((text, context): NamePattern => {
   return z.NEVER
 })
 
+const byteSize = z.union([z.string(), z.number()]).transform((given, context): number => {
+  const bytes = parseByteSize(String(given))
+  if (bytes !== undefined && bytes >= STORE_BYTES_MIN) return bytes
+  context.addIssue(`is a size of at least 256 MiB, such as 50GB or 512 MiB, not ${shown(given)}`)
+  return z.NEVER
+})
+
+const span = z.string().transform((text, context): number => {
+  const ms = parseSpan(text)
+  if (ms !== undefined && ms > 0) return ms
+  context.addIssue(`is a span of time, such as 90d or 12h, not ${shown(text)}`)
+  return z.NEVER
+})
+
+const packingLevel = z.union([z.string(), z.number()]).transform((given, context): number => {
+  const level = Number(given)
+  if (Number.isInteger(level) && level >= 0 && level <= 19) return level
+  context.addIssue(`is a whole number from 0 to 19, not ${shown(given)}`)
+  return z.NEVER
+})
+
 const logLevels = z.string().superRefine((text, context) => {
   try {
     parseLogLevels(text)
@@ -61,6 +84,9 @@ const logLevels = z.string().superRefine((text, context) => {
     context.addIssue((error as Error).message)
   }
 })
+
+/** A store that may take less than this, in bytes, would be busy with making room for itself. */
+export const STORE_BYTES_MIN = 256 * 1024 * 1024
 
 /** One option of the daemon: its name in cairn.toml, its flag, and its words for the help. */
 export interface Option {
@@ -142,6 +168,21 @@ export const OPTIONS = {
     help: 'names of paths that are not shared, such as *-secret*; counts most (default: none)',
     repeatable: true,
   },
+  'store.max_bytes': {
+    flag: '--max-bytes <SIZE>',
+    env: 'CAIRN_MAX_BYTES',
+    help: 'what the store may take up, such as 50GB (default: whatever the disk has)',
+  },
+  'store.max_age': {
+    flag: '--max-age <TIME>',
+    env: 'CAIRN_MAX_AGE',
+    help: 'how long paths stay that nobody asks for, such as 90d (default: for ever)',
+  },
+  'store.compression_level': {
+    flag: '--compression-level <LEVEL>',
+    env: 'CAIRN_COMPRESSION_LEVEL',
+    help: 'how hard zstd tries on what is stored, 1 to 19; 0 stores it as it is (default: 1)',
+  },
   log: {
     flag: '--log <LEVELS>',
     env: 'CAIRN_LOG',
@@ -165,6 +206,13 @@ export const configSchema = z.strictObject({
       mode: shareMode.prefault('signed'),
       allow: z.array(namePattern).max(SHARE_PATTERNS_MAX).prefault([]),
       deny: z.array(namePattern).max(SHARE_PATTERNS_MAX).prefault([]),
+    })
+    .prefault({}),
+  store: z
+    .strictObject({
+      max_bytes: byteSize.optional(),
+      max_age: span.optional(),
+      compression_level: packingLevel.prefault(PACKING_LEVEL),
     })
     .prefault({}),
   log: logLevels.prefault('info'),

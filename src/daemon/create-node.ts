@@ -1,6 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Castore } from '../castore/castore.ts'
+import { Leases } from '../castore/leases.ts'
+import { ChunkPacker } from '../castore/stores/chunk-packer.ts'
 import { recordCastore } from '../castore/stores/record-castore.ts'
 import { SegmentRecordStore } from '../castore/stores/segment-record-store.ts'
 import { AccessTokens } from '../foundation/access-token.ts'
@@ -33,6 +35,9 @@ import { PeerContentSource } from '../peers/peer-content-source.ts'
 import { PeerSource } from '../peers/peer-source.ts'
 import { DhtRouter } from '../peers/routing/dht-router.ts'
 import { PeerLedger } from '../peers/standing/peer-ledger.ts'
+import { Janitor } from '../retention/janitor.ts'
+import { PathUses } from '../retention/path-uses.ts'
+import { Pins } from '../retention/pins.ts'
 import { RpcServer } from '../rpc/rpc-server.ts'
 import { OwnerIntake } from '../substitution/owner-intake.ts'
 import { PathContents } from '../substitution/path-contents.ts'
@@ -41,6 +46,8 @@ import { SubstitutingCastore } from '../substitution/substituting-castore.ts'
 import type { Config } from './config.ts'
 import { ConfigError } from './config-error.ts'
 import { DaemonView } from './daemon-view.ts'
+import { HeldSize } from './held-size.ts'
+import { StoreUpkeep } from './store-upkeep.ts'
 import { YoungCollector } from './young-collector.ts'
 
 /** A node with all its parts, ready to be started. */
@@ -75,7 +82,9 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   // Answers, from here or from elsewhere.
   const sources = [peers.source]
   const substitutionLog = logOf('substitution')
-  const answering = { castore, pathInfos, trust, clock, sources, log: substitutionLog }
+  const { leases, uses } = storage
+  const asking = { sources, leases, uses, clock, log: substitutionLog }
+  const answering = { castore, pathInfos, trust, ...asking }
   const substituter = new Substituter(answering)
   const around = new SubstitutingCastore({ near: castore, far: peers.content, clock })
   const paths = new PathContents({ substituter, contents: around.contents })
@@ -84,25 +93,48 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     around.forgetMisses()
   })
 
+  // What is kept, and for how long.
+  const { max_bytes: maxBytes, max_age: maxAgeMs } = config.store
+  const keeping = { keeper: records, clock, log: logOf('retention') }
+  const janitor = new Janitor({ ...storage, ...keeping }, { maxBytes, maxAgeMs })
+  const upkeep = new StoreUpkeep({ ...storage, ...keeping, janitor, far: peers.content })
+
   // The faces.
   const gatewayLog = logOf('gateway')
   const tokens = new AccessTokens({}, { hashes: config.tokens })
   const { documents } = storage
   const content = { castore, contents: around.contents, pathInfos, uploads, documents }
-  const serving = { ...content, substituter, trust, intake, tokens, clock, log: gatewayLog }
+  const guarding = { trust, tokens, leases, clock, log: gatewayLog }
+  const serving = { ...content, substituter, intake, ...guarding }
   const gateway = new Gateway(serving, { address: config.gateway })
-  const view = new DaemonView({ config, clock, records, ...peers, gateway, trustedKeys, signer })
+  const heldSize = new HeldSize({ pathInfos, clock })
+  const keys = { trustedKeys, signer }
+  const view = new DaemonView({ config, clock, records, heldSize, ...peers, gateway, ...keys })
   const kept = { castore: around, pathInfos, uploads }
-  const told = { trust, tokens, clock, log: logOf('rpc') }
-  const asked = { view, intake, sharing, others: shared, paths, substituter, ...told }
+  const asked = {
+    view,
+    upkeep,
+    leases,
+    intake,
+    sharing,
+    others: shared,
+    paths,
+    substituter,
+    trust,
+    tokens,
+    clock,
+    log: logOf('rpc'),
+  }
   const rpc = new RpcServer({ ...kept, ...asked }, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
   const services: Service[] = [
     new YoungCollector(),
     { name: 'store', start: async () => undefined, stop: () => records.close() },
+    uses,
     shared,
     ...peers.services,
+    janitor,
     rpc,
     gateway,
   ]
@@ -115,11 +147,17 @@ async function openStorage(config: Config, logOf: LogOf) {
   await mkdir(config.state, { recursive: true, mode: 0o755 })
   const directory = join(config.state, 'store')
   const records = await SegmentRecordStore.open({ directory, log: logOf('store') })
-  const castore = recordCastore({ records })
+  const packer = new ChunkPacker({}, { level: config.store.compression_level })
+  const castore = recordCastore({ records, packer })
+  const pathInfos = new RecordPathInfoStore({ records })
+  const clock = systemClock
   return {
     records,
     castore,
-    pathInfos: new RecordPathInfoStore({ records }),
+    pathInfos,
+    leases: new Leases(),
+    uses: new PathUses({ records, clock, log: logOf('retention') }),
+    pins: new Pins({ records, pathInfos, clock }),
     uploads: new UploadedNarStore({ records }),
     documents: new NamedDocumentStore({ records, castore }),
   }

@@ -1,4 +1,5 @@
 import type { RecordStore } from '../castore/record-store.ts'
+import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { PublicKey } from '../nix/key.ts'
@@ -7,6 +8,7 @@ import type { Host } from '../peers/host.ts'
 import type { PeerLedger } from '../peers/standing/peer-ledger.ts'
 import type { NodeStatus, NodeView, PeerStatus } from '../rpc/node-view.ts'
 import type { Config } from './config.ts'
+import type { HeldSize } from './held-size.ts'
 import { VERSION } from './version.ts'
 
 /** What the view looks at. */
@@ -16,6 +18,7 @@ export interface DaemonViewComponents {
   readonly host: Host
   readonly ledger: PeerLedger
   readonly records: RecordStore
+  readonly heldSize: HeldSize
   readonly gateway: Gateway
   readonly trustedKeys: readonly PublicKey[]
   readonly signer: Signer | undefined
@@ -31,7 +34,7 @@ export class DaemonView implements NodeView {
     this.#startedMs = components.clock.now()
   }
 
-  status(): NodeStatus {
+  async status(call: Call): Promise<NodeStatus> {
     const { config, clock, host, records, gateway, trustedKeys, signer } = this.#components
     const chunks = records.totals('chunk')
     const traffic = host.totalTraffic()
@@ -46,7 +49,9 @@ export class DaemonView implements NodeView {
       storePaths: records.totals('path-info').records,
       chunks: chunks.records,
       directories: records.totals('directory').records,
-      storedBytes: chunks.bytes,
+      logicalBytes: await this.#components.heldSize.bytes(call),
+      uniqueBytes: chunks.bytes,
+      storedBytes: chunks.storedBytes,
       residentBytes: process.memoryUsage.rss(),
       bytesServed: traffic.sent,
       bytesFetched: traffic.received,

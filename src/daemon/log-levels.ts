@@ -9,6 +9,7 @@ export const LOG_PARTS = [
   'daemon',
   'store',
   'sharing',
+  'retention',
   'peers',
   'substitution',
   'gateway',

@@ -1,4 +1,5 @@
 import type { Castore } from '../castore/castore.ts'
+import type { Leases } from '../castore/leases.ts'
 import type { AccessTokens } from '../foundation/access-token.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -27,6 +28,8 @@ export interface GatewayComponents {
   readonly uploads: UploadedNarStore
   readonly documents: NamedDocumentStore
   readonly tokens: AccessTokens
+  /** Each request holds one, so that nothing is collected from under it. */
+  readonly leases: Leases
   readonly clock: Clock
   readonly log: Log
 }

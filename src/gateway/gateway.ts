@@ -60,6 +60,10 @@ export class Gateway implements Service {
     this.#guard = new ConnectionGuard(components, { limits })
     this.#guard.guard(this.#app)
     this.#debugInfo = new DebugInfoIndex(components)
+    this.#app.addHook('onRequest', async (_request, reply) => {
+      const lease = components.leases.begin()
+      reply.raw.once('close', () => lease[Symbol.dispose]())
+    })
     addRoutes(this.#app, { ...components, limits, debugInfo: this.#debugInfo })
     // A connection whose last answer has finished would be kept alive, and hold up the stop.
     this.#app.addHook('onResponse', async () => {

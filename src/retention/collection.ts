@@ -61,6 +61,13 @@ export interface Collected {
   readonly liveBytes: number
 }
 
+interface Plan {
+  readonly live: LiveContent
+  readonly leaving: readonly SurveyedPath[]
+  readonly beforeMs: number
+  readonly bounds: CollectionBounds
+}
+
 const KINDS = ['chunk', 'layout', 'outboard', 'directory'] as const
 
 /**
@@ -84,7 +91,7 @@ export async function collect(
     const { youngMs = YOUNG_MS } = bounds
     const beforeMs = youngMs === 0 ? Number.POSITIVE_INFINITY : clock.now() - youngMs
     const { kept, leaving } = await choosePaths(components, bounds, live, call)
-    const uploads = await markOthers(components, live, beforeMs, call)
+    const uploads = await markOthers(components, { live, leaving, beforeMs }, call)
     const found = await condemn(components, { live, leaving, beforeMs, bounds }, call)
     const report: Collected = {
       paths: leaving.map(({ storePath, narSize }) => ({ storePath, narSize })),
@@ -141,25 +148,27 @@ async function choosePaths(
 }
 
 /**
- * Marks what is kept beside paths: documents, and uploads that are young or whose content stays.
+ * Marks what is kept beside paths: documents, and uploads that are young or whose content stays,
+ * but not those that became a path which goes.
  * Says which records of uploads go.
  */
 async function markOthers(
   { keeper, uploads, documents }: CollectionComponents,
-  live: LiveContent,
-  beforeMs: number,
+  { live, leaving, beforeMs }: Pick<Plan, 'live' | 'leaving' | 'beforeMs'>,
   call: Call,
 ): Promise<RecordName[]> {
+  const left = new Set(leaving.map(({ narSha256 }) => hexOf(narSha256)))
   const mark = async (node: Node): Promise<void> => live.add(await live.share([node], call))
   for await (const digest of documents.digests(call)) await mark(new FileNode(digest, BLOB, false))
-  const leaving: RecordName[] = []
+  const going: RecordName[] = []
   const staying = new Set<string>()
   const oldNars = await keysBefore(keeper, 'uploaded-nar', beforeMs, call)
   for await (const key of keeper.keys('uploaded-nar', call)) {
     const nar = await uploads.narAt(key, call)
     if (nar === undefined) continue
-    if (oldNars.has(hexOf(key)) && !isLive(live, nar.node)) {
-      leaving.push({ kind: 'uploaded-nar', key })
+    const isLeft = oldNars.has(hexOf(key)) || left.has(hexOf(nar.narSha256))
+    if (isLeft && !isLive(live, nar.node)) {
+      going.push({ kind: 'uploaded-nar', key })
       continue
     }
     staying.add(hexOf(nar.narSha256))
@@ -168,10 +177,10 @@ async function markOthers(
   for await (const key of keeper.keys('uploaded-file', call)) {
     const file = await uploads.fileAt(key, call)
     if (file === undefined) continue
-    if (!staying.has(hexOf(file.narSha256))) leaving.push({ kind: 'uploaded-file', key })
+    if (!staying.has(hexOf(file.narSha256))) going.push({ kind: 'uploaded-file', key })
     else if (file.kept !== undefined) await mark(new FileNode(file.kept, BLOB, false))
   }
-  return leaving
+  return going
 }
 
 /** A length that no blob of one small chunk has: it is looked up how the blob is cut. */
@@ -199,12 +208,7 @@ async function keysBefore(
 /** Condemns old content that nothing refers to, and what only the paths that go refer to. */
 async function condemn(
   { keeper }: CollectionComponents,
-  plan: {
-    readonly live: LiveContent
-    readonly leaving: readonly SurveyedPath[]
-    readonly beforeMs: number
-    readonly bounds: CollectionBounds
-  },
+  plan: Plan,
   call: Call,
 ): Promise<{ records: number; bytes: number }> {
   const { live, leaving, beforeMs, bounds } = plan

@@ -15,6 +15,7 @@ export interface SurveyedPath extends HeldPath {
   readonly storePath: string
   readonly node: Node
   readonly narSize: number
+  readonly narSha256: Uint8Array
 }
 
 /**
@@ -34,7 +35,8 @@ export async function surveyPaths(
   const pinned = new Set<string>()
   for await (const { storePath } of pins.list(call)) pinned.add(keyOf(StorePath.parse(storePath)))
   const paths: SurveyedPath[] = []
-  for await (const { storePath, node, references, narSize } of pathInfos.list(call)) {
+  for await (const pathInfo of pathInfos.list(call)) {
+    const { storePath, node, references, narSize, narSha256 } = pathInfo
     const key = keyOf(storePath)
     paths.push({
       key,
@@ -42,6 +44,7 @@ export async function surveyPaths(
       storePath: storePath.toString(),
       node,
       narSize,
+      narSha256,
       references: references.map(keyOf),
       usedMs: nowMs,
       isPinned: pinned.has(key),

@@ -5,6 +5,7 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js'
+import type { Leases } from '../castore/leases.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -39,8 +40,11 @@ export class CallHandlers {
   readonly #callers: Callers
   readonly #clock: Clock
   readonly #log: Log
+  /** Each call holds one, so that nothing is collected from under it. */
+  readonly #leases: Leases | undefined
 
-  constructor(components: { callers: Callers; clock: Clock; log: Log }) {
+  constructor(components: { callers: Callers; clock: Clock; log: Log; leases?: Leases }) {
+    this.#leases = components.leases
     this.#callers = components.callers
     this.#clock = components.clock
     this.#log = components.log
@@ -54,6 +58,7 @@ export class CallHandlers {
   ): handleUnaryCall<Buffer, Buffer> {
     return (call, callback) => {
       const work = async (): Promise<Buffer> => {
+        using _lease = this.#leases?.begin()
         const running = this.#begun(call, new AbortController())
         return encoded(response, await answer(decoded(request, call.request), running))
       }
@@ -75,6 +80,7 @@ export class CallHandlers {
       const watch = this.#watch(abort, 'waiting for the client to take what it asked for')
       const work = async (): Promise<void> => {
         using _watch = watch
+        using _lease = this.#leases?.begin()
         const call = this.#begun(stream, abort)
         const push = new MessagePush({ stream, watch })
         const send = (message: A) => push.send(encoded(response, message), call)
@@ -100,6 +106,7 @@ export class CallHandlers {
       const pull = new MessagePull({ stream, watch })
       const work = async (): Promise<Buffer> => {
         using _watch = watch
+        using _lease = this.#leases?.begin()
         const call = this.#begun(stream, abort)
         return encoded(response, await answer(decodedEach(request, pull.messages(call)), call))
       }

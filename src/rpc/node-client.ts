@@ -2,6 +2,8 @@ import { type ClientReadableStream, credentials, type ServiceError, status } fro
 import { fromWireNode } from '../castore/model/directory-codec.ts'
 import type { Call } from '../foundation/call.ts'
 import {
+  type CleanUpRequest,
+  type CleanUpResponse,
   type DescribeRequest,
   type DescribeResponse,
   type ImportRequest,
@@ -9,14 +11,16 @@ import {
   type LimitsResponse,
   NodeServiceClient,
   type PeersResponse,
+  type PinsResponse,
   type StatusResponse,
 } from '../generated/cairn/node/v1/node.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { fromWireSigned } from '../pathinfo/path-info-codec.ts'
 import type { ListedNode } from '../substitution/path-contents.ts'
-import { fromWireEvent, fromWirePeer, fromWireStatus } from './node-messages.ts'
+import { fromWireEvent, fromWirePeer, fromWireStatus, fromWireVerify } from './node-messages.ts'
 import type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from './node-view.ts'
 import { CLIENT_OPTIONS } from './rpc-options.ts'
+import type { CleanUpInit, CleanUpReport, PinnedPath, VerifyReport } from './upkeep.ts'
 
 /** What an import came to. */
 export interface Imported {
@@ -111,6 +115,37 @@ export class NodeClient implements Disposable {
   async share(storePaths: readonly string[], shared: boolean, call: Call): Promise<void> {
     const request = { storePaths: [...storePaths], shared }
     await this.#unary((request, done) => this.#client.share(request, done), request, call)
+  }
+
+  /** Keeps paths that the node holds, whatever its bounds, or no more: all of them, or none. */
+  async pin(storePaths: readonly string[], pinned: boolean, call: Call): Promise<void> {
+    const request = { storePaths: [...storePaths], pinned }
+    await this.#unary((request, done) => this.#client.pin(request, done), request, call)
+  }
+
+  async pins(call: Call): Promise<PinnedPath[]> {
+    const { pins } = await this.#unary(
+      (request: object, done: Done<PinsResponse>) => this.#client.pins(request, done),
+      {},
+      call,
+    )
+    return pins
+  }
+
+  /** Has the node let go of what it need not keep. */
+  async cleanUp(init: CleanUpInit, call: Call): Promise<CleanUpReport> {
+    const { isDryRun, isNow, maxBytes } = init
+    return await this.#unary(
+      (request: CleanUpRequest, done: Done<CleanUpResponse>) => this.#client.cleanUp(request, done),
+      { dryRun: isDryRun, now: isNow, maxBytes },
+      call,
+    )
+  }
+
+  /** Has the node check all that it keeps; yields how it goes. */
+  async *verify(init: { isRepair: boolean }, call: Call): AsyncGenerator<VerifyReport> {
+    const begin = () => this.#client.verify({ repair: init.isRepair })
+    for await (const event of this.#download(begin, call)) yield fromWireVerify(event)
   }
 
   /** Makes a store path of a NAR that was uploaded to the gateway. */

@@ -1,6 +1,12 @@
-import type { FetchEvent, Peer, StatusResponse } from '../generated/cairn/node/v1/node.ts'
+import type {
+  FetchEvent,
+  Peer,
+  StatusResponse,
+  VerifyEvent,
+} from '../generated/cairn/node/v1/node.ts'
 import type { ClosureProgress, PathOutcome } from '../substitution/closure-fetch.ts'
 import type { FetchReport, NodeStatus, PeerStatus } from './node-view.ts'
+import type { VerifyPhase, VerifyReport } from './upkeep.ts'
 
 /** The message of a node's status. */
 export function toWireStatus(status: NodeStatus): StatusResponse {
@@ -59,6 +65,18 @@ export function fromWireEvent(message: FetchEvent): FetchReport {
   if (outcome === undefined) return progress
   const { storePath, held, error } = outcome
   return { ...progress, outcome: { storePath, held, error: error === '' ? undefined : error } }
+}
+
+/** How far a verification has got, of the message's fields. */
+export function fromWireVerify({ fault, ...progress }: VerifyEvent): VerifyReport {
+  const phase = progress.phase as VerifyPhase
+  if (fault === undefined) return { ...progress, phase }
+  const { what, mended } = fault
+  return {
+    ...progress,
+    phase,
+    fault: { phase: fault.phase as VerifyPhase, what, isMended: mended },
+  }
 }
 
 /** An error in words, with what is behind it. */

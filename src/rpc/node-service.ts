@@ -64,7 +64,7 @@ export function nodeService(
     Status: handlers.unary(
       wire.StatusRequest,
       wire.StatusResponse,
-      owned(async () => toWireStatus(view.status())),
+      owned(async (_request, call) => toWireStatus(await view.status(call))),
     ),
     Peers: handlers.unary(
       wire.PeersRequest,
@@ -74,8 +74,8 @@ export function nodeService(
     Keys: handlers.unary(
       wire.KeysRequest,
       wire.KeysResponse,
-      owned(async () => {
-        const { trustedKeys, signingKey } = view.status()
+      owned(async (_request, call) => {
+        const { trustedKeys, signingKey } = await view.status(call)
         return { trusted: [...trustedKeys], signing: signingKey ?? '' }
       }),
     ),

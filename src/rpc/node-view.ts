@@ -1,3 +1,4 @@
+import type { Call } from '../foundation/call.ts'
 import type { ClosureProgress } from '../substitution/closure-fetch.ts'
 
 /** What a running node tells of itself. */
@@ -14,7 +15,11 @@ export interface NodeStatus {
   readonly storePaths: number
   readonly chunks: number
   readonly directories: number
+  /** Bytes of the NARs of all paths. */
+  readonly logicalBytes: number
   /** Bytes of content in the store, each chunk counted once. */
+  readonly uniqueBytes: number
+  /** What that takes up in storage, in bytes. */
   readonly storedBytes: number
   readonly residentBytes: number
   /** Exchange bytes since the start. */
@@ -49,7 +54,7 @@ export interface PeerStatus {
 
 /** Where the service learns about the node; the daemon, which knows all parts, implements it. */
 export interface NodeView {
-  status(): NodeStatus
+  status(call: Call): Promise<NodeStatus>
   peers(): readonly PeerStatus[]
 }
 

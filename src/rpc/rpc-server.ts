@@ -2,6 +2,7 @@ import { createServer, type Server as NetServer } from 'node:net'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
+import type { Leases } from '../castore/leases.ts'
 import type { AccessTokens } from '../foundation/access-token.ts'
 import { deadline } from '../foundation/clock.ts'
 import {
@@ -25,6 +26,7 @@ import { Readers } from './readers.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { DRAIN_MS } from './rpc-limits.ts'
 import { SERVER_OPTIONS } from './rpc-options.ts'
+import { type UpkeepCallsComponents, upkeepCalls } from './upkeep-calls.ts'
 import {
   FAMILIES,
   NODE_METHODS,
@@ -36,7 +38,9 @@ import {
 /** What the server works with. */
 export interface RpcServerComponents
   extends NodeServiceComponents,
+    UpkeepCallsComponents,
     Omit<PathInfoServiceComponents, 'readers'> {
+  readonly leases: Leases
   /** What others than the owner may read. */
   readonly others: ReadAccess
   /** Tokens by which clients on other machines are the owner, too. */
@@ -122,9 +126,11 @@ export class RpcServer implements Service {
   }
 
   #addServices(): void {
-    const { tokens, clock, log } = this.#components
+    const { tokens, clock, log, leases } = this.#components
     const callers = new Callers({ connections: this.#connections, tokens })
-    const handlers = new CallHandlers({ callers, clock, log })
+    const handlers = new CallHandlers({ callers, clock, log, leases })
+    // Who waits for all leases to end can not hold one.
+    const waiting = new CallHandlers({ callers, clock, log })
     const reading = { ...this.#components, readers: new Readers(this.#components) }
     const services = {
       BlobService: blobService(reading, handlers),
@@ -139,10 +145,10 @@ export class RpcServer implements Service {
       }
     }
     const node = 'cairn.node.v1.NodeService'
-    this.#server.addService(
-      wireService(node, NODE_METHODS),
-      nodeService(this.#components, handlers),
-    )
+    this.#server.addService(wireService(node, NODE_METHODS), {
+      ...nodeService(this.#components, handlers),
+      ...upkeepCalls(this.#components, waiting),
+    })
     this.#services.push(node)
     this.#health.addToServer(this.#server)
     new ReflectionService(loadDescriptors()).addToServer(this.#server)

@@ -26,6 +26,10 @@ export const NODE_METHODS = {
   Limits: 'unary',
   AddSignatures: 'unary',
   Share: 'unary',
+  Pin: 'unary',
+  Pins: 'unary',
+  CleanUp: 'unary',
+  Verify: 'download',
 } as const satisfies Record<string, MethodKind>
 
 /** The two families of names that the same services go by. */

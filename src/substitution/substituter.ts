@@ -1,4 +1,5 @@
 import type { Castore } from '../castore/castore.ts'
+import type { Leases } from '../castore/leases.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -13,6 +14,7 @@ import { MissMemory } from './miss-memory.ts'
 import { narCheck } from './nar-check.ts'
 import type { Offer, OfferFlaw, PathSource } from './path-source.ts'
 import { SubstitutionError } from './substitution-error.ts'
+import type { UseTracker } from './use-tracker.ts'
 
 /** For how long an offer that was described is kept for the fetch that mostly follows. */
 export const OFFER_MS = 60_000
@@ -28,6 +30,10 @@ export interface SubstituterComponents {
   readonly sources: readonly PathSource[]
   readonly clock: Clock
   readonly log: Log
+  /** Who is at work with content, where content may be collected. */
+  readonly leases?: Leases
+  /** Who wants to know which paths are in use. */
+  readonly uses?: UseTracker
 }
 
 interface Candidate {
@@ -57,13 +63,19 @@ export class Substituter {
    * Undefined where nobody has it.
    */
   async describe(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
-    const held = await this.#components.pathInfos.get(hash, call)
+    const held = await this.#held(hash, call)
     if (held !== undefined) return held
     const key = encodeNixBase32(hash)
     const known = this.#candidate(key)
     if (known !== undefined) return known.claim.pathInfo
     if (this.#misses.has(key)) return undefined
     return await this.#describing.run(key, (shared) => this.#ask(hash, key, shared), call)
+  }
+
+  async #held(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
+    const held = await this.#components.pathInfos.get(hash, call)
+    if (held !== undefined) this.#components.uses?.used(hash)
+    return held
   }
 
   async #ask(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
@@ -85,7 +97,7 @@ export class Substituter {
     call: Call,
     onFetch?: (progress: FetchProgress) => void,
   ): Promise<PathInfo | undefined> {
-    const held = await this.#components.pathInfos.get(hash, call)
+    const held = await this.#held(hash, call)
     if (held !== undefined) return held
     const key = encodeNixBase32(hash)
     const flight = this.#obtaining.run(key, (shared) => this.#obtain(hash, key, shared), call)
@@ -114,7 +126,8 @@ export class Substituter {
   }
 
   async #obtain(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
-    const { castore, pathInfos, trust, log } = this.#components
+    const { castore, pathInfos, trust, log, leases } = this.#components
+    using _lease = leases?.begin()
     const progress = new FetchProgress()
     this.#progress.set(key, progress)
     const faults: unknown[] = []
@@ -124,6 +137,7 @@ export class Substituter {
           await offer.fetch(castore, progress, call)
           const final = await narCheck(claim, { trust, castore }, call)
           await pathInfos.put([final], call)
+          this.#components.uses?.used(hash)
           this.#candidates.delete(key)
           return final.pathInfo
         } catch (fault) {

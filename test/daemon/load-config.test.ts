@@ -94,6 +94,9 @@ test('each option can come from each source, by the name that it has there', asy
     'share.mode': 'all',
     'share.allow': 'hello-*',
     'share.deny': '*-secret*',
+    'store.max_bytes': '50 GB',
+    'store.max_age': '90d',
+    'store.compression_level': '3',
     log: 'debug',
   }
   const names = Object.keys(OPTIONS) as (keyof typeof OPTIONS)[]

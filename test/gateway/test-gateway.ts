@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Castore } from '../../src/castore/castore.ts'
+import { Leases } from '../../src/castore/leases.ts'
 import type { RecordKind, StoredRecord } from '../../src/castore/record-store.ts'
 import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
 import { recordCastore } from '../../src/castore/stores/record-castore.ts'
@@ -75,7 +76,8 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   const documents = new NamedDocumentStore({ records, castore })
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })
   const contents = init.contents?.(castore) ?? castore
-  const serving = { ...base, contents, substituter, intake, uploads, documents, tokens }
+  const leases = new Leases()
+  const serving = { ...base, contents, leases, substituter, intake, uploads, documents, tokens }
   const gateway = new Gateway(serving, {
     address:
       init.socketPath === undefined

@@ -1,13 +1,16 @@
 import { join } from 'node:path'
 import type { Castore } from '../../src/castore/castore.ts'
+import { Leases } from '../../src/castore/leases.ts'
 import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
 import { recordCastore } from '../../src/castore/stores/record-castore.ts'
+import { StoreUpkeep } from '../../src/daemon/store-upkeep.ts'
 import { AccessTokens, TokenHash } from '../../src/foundation/access-token.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 import type { ListenAddress } from '../../src/foundation/listen-address.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import { NamedDocumentStore } from '../../src/pathinfo/named-document-store.ts'
 import { OwnerSharing } from '../../src/pathinfo/owner-sharing.ts'
 import { ShareChoices } from '../../src/pathinfo/share-choices.ts'
 import { SharePolicy, type ShareRules } from '../../src/pathinfo/share-policy.ts'
@@ -17,6 +20,9 @@ import { MemoryShareMarks } from '../../src/pathinfo/stores/memory-share-marks.t
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
 import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
+import { Janitor } from '../../src/retention/janitor.ts'
+import { PathUses } from '../../src/retention/path-uses.ts'
+import { Pins } from '../../src/retention/pins.ts'
 import { NodeClient } from '../../src/rpc/node-client.ts'
 import type { NodeStatus, PeerStatus } from '../../src/rpc/node-view.ts'
 import { type RpcInit, RpcServer } from '../../src/rpc/rpc-server.ts'
@@ -40,6 +46,8 @@ export const STATUS: NodeStatus = {
   storePaths: 3,
   chunks: 4,
   directories: 5,
+  logicalBytes: 2000,
+  uniqueBytes: 1500,
   storedBytes: 2 ** 50,
   residentBytes: 6,
   bytesServed: 7,
@@ -74,6 +82,13 @@ export interface TestNodeInit extends Partial<RpcInit> {
   readonly around?: (castore: Castore) => Castore
 }
 
+/** Where nothing can be had anew. */
+const NOBODY = {
+  fetchBlob: async () => false,
+  openBlob: async () => undefined,
+  fetchDirectories: async () => false,
+}
+
 /** A gRPC server with everything behind it in memory, and a client of it. It trusts key a. */
 export async function testNode(init: TestNodeInit = {}) {
   const directory = init.unix === true ? await temporaryDirectory() : undefined
@@ -92,7 +107,14 @@ export async function testNode(init: TestNodeInit = {}) {
   await shared.start()
   const sources = init.source === undefined ? [] : [init.source]
   const substituter = new Substituter({ ...base, sources })
-  const view = { status: () => STATUS, peers: () => PEERS }
+  const leases = new Leases()
+  const uses = new PathUses({ records, clock, log: silentLog })
+  const pins = new Pins({ records, pathInfos, clock })
+  const documents = new NamedDocumentStore({ records, castore })
+  const kept = { ...base, keeper: records, uploads, documents, uses, pins, leases }
+  const far = { name: 'nobody', ...NOBODY }
+  const upkeep = new StoreUpkeep({ ...kept, far, janitor: new Janitor(kept) })
+  const view = { status: async () => STATUS, peers: () => PEERS }
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('someone', TOKEN)] })
   const address: ListenAddress =
     directory === undefined
@@ -101,7 +123,7 @@ export async function testNode(init: TestNodeInit = {}) {
   const server = new RpcServer(
     {
       ...{ ...base, castore: init.around?.(castore) ?? castore },
-      ...{ view, intake, uploads, substituter, tokens, sharing, others: shared },
+      ...{ view, upkeep, leases, intake, uploads, substituter, tokens, sharing, others: shared },
       paths: new PathContents({ substituter, contents: castore }),
     },
     { address, ...init },

@@ -2,19 +2,23 @@ import { blake3 } from '../../foundation/blake3.ts'
 import { compareBytes, equalBytes } from '../../foundation/bytes.ts'
 import type { Call } from '../../foundation/call.ts'
 import { CastoreError } from '../castore-error.ts'
+import type { Compacted, HeldRecord, RecordKeeper, SegmentUsage } from '../record-keeper.ts'
 import {
+  isCollected,
   isContentAddressed,
   type PackedRecord,
   RECORD_KINDS,
   type RecordKind,
   type RecordName,
-  type RecordStore,
   type RecordTotals,
   type StoredRecord,
 } from '../record-store.ts'
+import { RecordNames } from './record-names.ts'
 
 /** Records in memory: the twin of the segment store for tests and simulations. */
-export class MemoryRecordStore implements RecordStore {
+export class MemoryRecordStore implements RecordKeeper {
+  readonly #condemned = new RecordNames()
+  #touched: Set<string> | undefined
   readonly #records = new Map<RecordKind, Map<string, Uint8Array>>(
     Object.keys(RECORD_KINDS).map((kind) => [kind as RecordKind, new Map()]),
   )
@@ -25,6 +29,7 @@ export class MemoryRecordStore implements RecordStore {
     call: Call,
   ): Promise<(number | undefined)[]> {
     call.signal.throwIfAborted()
+    this.#touch(kind, keys)
     return keys.map((key) => this.#of(kind).get(hexOf(key))?.length)
   }
 
@@ -33,12 +38,22 @@ export class MemoryRecordStore implements RecordStore {
     keys: readonly Uint8Array[],
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
+    this.#touch(kind, keys)
+    return await this.peek(kind, keys, call)
+  }
+
+  async peek(
+    kind: RecordKind,
+    keys: readonly Uint8Array[],
+    call: Call,
+  ): Promise<(Uint8Array | undefined)[]> {
     call.signal.throwIfAborted()
     return keys.map((key) => {
       const bytes = this.#of(kind).get(hexOf(key))
       if (bytes !== undefined && isContentAddressed(kind) && !equalBytes(blake3(bytes), key)) {
-        const where = `memory, ${kind} ${hexOf(key)}`
-        throw new CastoreError({ code: 'record-corrupt', where }, 'a record is not what was put')
+        const fault = { where: `memory, ${kind} ${hexOf(key)}`, record: { kind, key } }
+        const what = 'a record is not what was put'
+        throw new CastoreError({ code: 'record-corrupt', ...fault }, what)
       }
       return bytes
     })
@@ -60,6 +75,10 @@ export class MemoryRecordStore implements RecordStore {
 
   async put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void> {
     call.signal.throwIfAborted()
+    this.#touch(
+      kind,
+      records.map(({ key }) => key),
+    )
     const held = this.#of(kind)
     for (const { key, bytes } of records) {
       const name = hexOf(key)
@@ -78,6 +97,61 @@ export class MemoryRecordStore implements RecordStore {
       call.signal.throwIfAborted()
       yield key
     }
+  }
+
+  /** All records are old: nobody notes when one came. */
+  async *records(
+    kind: RecordKind,
+    beforeMs: number,
+    call: Call,
+  ): AsyncGenerator<readonly HeldRecord[]> {
+    for await (const key of this.keys(kind, call)) {
+      const size = this.#of(kind).get(hexOf(key))?.length
+      if (size === undefined || beforeMs < 0) continue
+      yield [{ key, size, storedBytes: size, writtenMs: 0 }]
+    }
+  }
+
+  watch(): void {
+    this.#touched = new Set()
+  }
+
+  condemn(names: readonly RecordName[]): void {
+    for (const name of names) {
+      if (this.#touched?.has(hexOf(name.key)) !== true) this.#condemned.add(name)
+    }
+  }
+
+  condemned(): number {
+    return this.#condemned.size
+  }
+
+  pardonAll(): void {
+    this.#condemned.clear()
+    this.#touched = undefined
+  }
+
+  async removeCondemned(call: Call): Promise<void> {
+    await this.remove(this.#condemned.take(Infinity), call)
+  }
+
+  /** Memory has no segments to give back. */
+  async segments(): Promise<SegmentUsage[]> {
+    return []
+  }
+
+  async compact(): Promise<Compacted> {
+    return { movedBytes: 0, freedBytes: 0 }
+  }
+
+  async diskBytes(): Promise<number> {
+    return 0
+  }
+
+  #touch(kind: RecordKind, keys: readonly Uint8Array[]): void {
+    if (this.#touched === undefined || !isCollected(kind)) return
+    this.#condemned.delete(kind, keys)
+    for (const key of keys) this.#touched.add(hexOf(key))
   }
 
   totals(kind: RecordKind): RecordTotals {

@@ -116,6 +116,8 @@ export interface StatusResponse {
   bytesFetched: number;
   trustedKeys: string[];
   signingKey: string;
+  logicalBytes: number;
+  uniqueBytes: number;
 }
 
 export interface PeersRequest {
@@ -166,6 +168,65 @@ export interface ShareRequest {
 }
 
 export interface ShareResponse {
+}
+
+export interface PinRequest {
+  storePaths: string[];
+  pinned: boolean;
+}
+
+export interface PinResponse {
+}
+
+export interface PinsRequest {
+}
+
+export interface PinsResponse {
+  pins: PinnedPath[];
+}
+
+export interface PinnedPath {
+  storePath: string;
+  sinceMs: number;
+}
+
+export interface CleanUpRequest {
+  dryRun: boolean;
+  now: boolean;
+  maxBytes?: number | undefined;
+}
+
+export interface CleanUpResponse {
+  paths: RemovedPath[];
+  pathsKept: number;
+  records: number;
+  bytes: number;
+  segments: number;
+  freedBytes: number;
+  diskBytes: number;
+}
+
+export interface RemovedPath {
+  storePath: string;
+  narSize: number;
+}
+
+export interface VerifyRequest {
+  repair: boolean;
+}
+
+export interface VerifyEvent {
+  phase: string;
+  done: number;
+  total: number;
+  bytes: number;
+  fault?: StoreFault | undefined;
+}
+
+export interface StoreFault {
+  phase: string;
+  what: string;
+  mended: boolean;
 }
 
 function createBaseLimitsRequest(): LimitsRequest {
@@ -1049,6 +1110,8 @@ function createBaseStatusResponse(): StatusResponse {
     bytesFetched: 0,
     trustedKeys: [],
     signingKey: "",
+    logicalBytes: 0,
+    uniqueBytes: 0,
   };
 }
 
@@ -1101,6 +1164,12 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
     if (message.signingKey !== "") {
       writer.uint32(130).string(message.signingKey);
+    }
+    if (message.logicalBytes !== 0) {
+      writer.uint32(136).uint64(message.logicalBytes);
+    }
+    if (message.uniqueBytes !== 0) {
+      writer.uint32(144).uint64(message.uniqueBytes);
     }
     return writer;
   },
@@ -1244,6 +1313,22 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             }
 
             message.signingKey = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.logicalBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.uniqueBytes = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -1831,6 +1916,677 @@ export const ShareResponse: MessageFns<ShareResponse> = {
   },
 };
 
+function createBasePinRequest(): PinRequest {
+  return { storePaths: [], pinned: false };
+}
+
+export const PinRequest: MessageFns<PinRequest> = {
+  encode(message: PinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.storePaths) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.pinned !== false) {
+      writer.uint32(16).bool(message.pinned);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePaths.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pinned = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePinResponse(): PinResponse {
+  return {};
+}
+
+export const PinResponse: MessageFns<PinResponse> = {
+  encode(_: PinResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePinsRequest(): PinsRequest {
+  return {};
+}
+
+export const PinsRequest: MessageFns<PinsRequest> = {
+  encode(_: PinsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePinsResponse(): PinsResponse {
+  return { pins: [] };
+}
+
+export const PinsResponse: MessageFns<PinsResponse> = {
+  encode(message: PinsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.pins) {
+      PinnedPath.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pins.push(PinnedPath.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePinnedPath(): PinnedPath {
+  return { storePath: "", sinceMs: 0 };
+}
+
+export const PinnedPath: MessageFns<PinnedPath> = {
+  encode(message: PinnedPath, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.storePath !== "") {
+      writer.uint32(10).string(message.storePath);
+    }
+    if (message.sinceMs !== 0) {
+      writer.uint32(16).uint64(message.sinceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinnedPath {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinnedPath();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePath = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCleanUpRequest(): CleanUpRequest {
+  return { dryRun: false, now: false, maxBytes: undefined };
+}
+
+export const CleanUpRequest: MessageFns<CleanUpRequest> = {
+  encode(message: CleanUpRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dryRun !== false) {
+      writer.uint32(8).bool(message.dryRun);
+    }
+    if (message.now !== false) {
+      writer.uint32(16).bool(message.now);
+    }
+    if (message.maxBytes !== undefined) {
+      writer.uint32(24).uint64(message.maxBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CleanUpRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCleanUpRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.now = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCleanUpResponse(): CleanUpResponse {
+  return { paths: [], pathsKept: 0, records: 0, bytes: 0, segments: 0, freedBytes: 0, diskBytes: 0 };
+}
+
+export const CleanUpResponse: MessageFns<CleanUpResponse> = {
+  encode(message: CleanUpResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.paths) {
+      RemovedPath.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.pathsKept !== 0) {
+      writer.uint32(16).uint64(message.pathsKept);
+    }
+    if (message.records !== 0) {
+      writer.uint32(24).uint64(message.records);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.segments !== 0) {
+      writer.uint32(40).uint64(message.segments);
+    }
+    if (message.freedBytes !== 0) {
+      writer.uint32(48).uint64(message.freedBytes);
+    }
+    if (message.diskBytes !== 0) {
+      writer.uint32(56).uint64(message.diskBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CleanUpResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCleanUpResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.paths.push(RemovedPath.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pathsKept = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.segments = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.freedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.diskBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRemovedPath(): RemovedPath {
+  return { storePath: "", narSize: 0 };
+}
+
+export const RemovedPath: MessageFns<RemovedPath> = {
+  encode(message: RemovedPath, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.storePath !== "") {
+      writer.uint32(10).string(message.storePath);
+    }
+    if (message.narSize !== 0) {
+      writer.uint32(16).uint64(message.narSize);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemovedPath {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemovedPath();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePath = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.narSize = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseVerifyRequest(): VerifyRequest {
+  return { repair: false };
+}
+
+export const VerifyRequest: MessageFns<VerifyRequest> = {
+  encode(message: VerifyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repair !== false) {
+      writer.uint32(8).bool(message.repair);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.repair = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseVerifyEvent(): VerifyEvent {
+  return { phase: "", done: 0, total: 0, bytes: 0, fault: undefined };
+}
+
+export const VerifyEvent: MessageFns<VerifyEvent> = {
+  encode(message: VerifyEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.phase !== "") {
+      writer.uint32(10).string(message.phase);
+    }
+    if (message.done !== 0) {
+      writer.uint32(16).uint64(message.done);
+    }
+    if (message.total !== 0) {
+      writer.uint32(24).uint64(message.total);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.fault !== undefined) {
+      StoreFault.encode(message.fault, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): VerifyEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVerifyEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.phase = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.done = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.total = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.fault = StoreFault.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStoreFault(): StoreFault {
+  return { phase: "", what: "", mended: false };
+}
+
+export const StoreFault: MessageFns<StoreFault> = {
+  encode(message: StoreFault, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.phase !== "") {
+      writer.uint32(10).string(message.phase);
+    }
+    if (message.what !== "") {
+      writer.uint32(18).string(message.what);
+    }
+    if (message.mended !== false) {
+      writer.uint32(24).bool(message.mended);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreFault {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreFault();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.phase = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.what = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.mended = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 export type NodeServiceService = typeof NodeServiceService;
 export const NodeServiceService = {
   import: {
@@ -1933,6 +2689,42 @@ export const NodeServiceService = {
     responseSerialize: (value: ShareResponse): Buffer => Buffer.from(ShareResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ShareResponse => ShareResponse.decode(value),
   },
+  pin: {
+    path: "/cairn.node.v1.NodeService/Pin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PinRequest): Buffer => Buffer.from(PinRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PinRequest => PinRequest.decode(value),
+    responseSerialize: (value: PinResponse): Buffer => Buffer.from(PinResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PinResponse => PinResponse.decode(value),
+  },
+  pins: {
+    path: "/cairn.node.v1.NodeService/Pins" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PinsRequest): Buffer => Buffer.from(PinsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PinsRequest => PinsRequest.decode(value),
+    responseSerialize: (value: PinsResponse): Buffer => Buffer.from(PinsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PinsResponse => PinsResponse.decode(value),
+  },
+  cleanUp: {
+    path: "/cairn.node.v1.NodeService/CleanUp" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CleanUpRequest): Buffer => Buffer.from(CleanUpRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CleanUpRequest => CleanUpRequest.decode(value),
+    responseSerialize: (value: CleanUpResponse): Buffer => Buffer.from(CleanUpResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CleanUpResponse => CleanUpResponse.decode(value),
+  },
+  verify: {
+    path: "/cairn.node.v1.NodeService/Verify" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: VerifyRequest): Buffer => Buffer.from(VerifyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): VerifyRequest => VerifyRequest.decode(value),
+    responseSerialize: (value: VerifyEvent): Buffer => Buffer.from(VerifyEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): VerifyEvent => VerifyEvent.decode(value),
+  },
 } as const;
 
 export interface NodeServiceServer extends UntypedServiceImplementation {
@@ -1947,6 +2739,10 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   limits: handleUnaryCall<LimitsRequest, LimitsResponse>;
   addSignatures: handleUnaryCall<AddSignaturesRequest, AddSignaturesResponse>;
   share: handleUnaryCall<ShareRequest, ShareResponse>;
+  pin: handleUnaryCall<PinRequest, PinResponse>;
+  pins: handleUnaryCall<PinsRequest, PinsResponse>;
+  cleanUp: handleUnaryCall<CleanUpRequest, CleanUpResponse>;
+  verify: handleServerStreamingCall<VerifyRequest, VerifyEvent>;
 }
 
 export interface NodeServiceClient extends Client {
@@ -2073,6 +2869,51 @@ export interface NodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ShareResponse) => void,
   ): ClientUnaryCall;
+  pin(request: PinRequest, callback: (error: ServiceError | null, response: PinResponse) => void): ClientUnaryCall;
+  pin(
+    request: PinRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PinResponse) => void,
+  ): ClientUnaryCall;
+  pin(
+    request: PinRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PinResponse) => void,
+  ): ClientUnaryCall;
+  pins(request: PinsRequest, callback: (error: ServiceError | null, response: PinsResponse) => void): ClientUnaryCall;
+  pins(
+    request: PinsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PinsResponse) => void,
+  ): ClientUnaryCall;
+  pins(
+    request: PinsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PinsResponse) => void,
+  ): ClientUnaryCall;
+  cleanUp(
+    request: CleanUpRequest,
+    callback: (error: ServiceError | null, response: CleanUpResponse) => void,
+  ): ClientUnaryCall;
+  cleanUp(
+    request: CleanUpRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CleanUpResponse) => void,
+  ): ClientUnaryCall;
+  cleanUp(
+    request: CleanUpRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CleanUpResponse) => void,
+  ): ClientUnaryCall;
+  verify(request: VerifyRequest, options?: Partial<CallOptions>): ClientReadableStream<VerifyEvent>;
+  verify(
+    request: VerifyRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<VerifyEvent>;
 }
 
 export const NodeServiceClient = makeGenericClientConstructor(
