@@ -122,7 +122,7 @@ export function isContentAddressed(kind: RecordKind): boolean {
   return kind === 'chunk' || kind === 'directory'
 }
 
-/** Whether a kind's records are kept for as long as something refers to them, and named by digests. */
+/** Whether a kind's records are named by digests, and kept as long as something refers to them. */
 export function isCollected(kind: RecordKind): boolean {
   return isContentAddressed(kind) || kind === 'layout' || kind === 'outboard'
 }

@@ -45,7 +45,8 @@ function textOf(status: NodeStatus): string {
     `${formatBytes(logicalBytes)} in paths, ` +
     `${formatBytes(uniqueBytes)} unique${ratio(logicalBytes, uniqueBytes)}, ` +
     `${formatBytes(storedBytes)} stored${ratio(uniqueBytes, storedBytes)}`
-  const parts = `${formatCount(status.chunks)} chunks, ${formatCount(status.directories)} directories`
+  const { chunks, directories } = status
+  const parts = `${formatCount(chunks)} chunks, ${formatCount(directories)} directories`
   const rows: [string, string][] = [
     ['node', `cairn ${status.version}, up ${formatDuration(status.uptimeMs)}`],
     ['peer id', status.peerId],

@@ -69,7 +69,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
 
   // What is held.
   const storage = await openStorage(config, logOf)
-  const { records, castore, pathInfos, uploads } = storage
+  const { records, pathInfos, uses } = storage
 
   // Who is believed, and what leaves the machine.
   const trust = new TrustPolicy({}, { trustedKeys })
@@ -80,18 +80,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const peers = await joinPeers({ ...storage, access: shared, log: logOf('peers') }, config)
 
   // Answers, from here or from elsewhere.
-  const sources = [peers.source]
-  const substitutionLog = logOf('substitution')
-  const { leases, uses } = storage
-  const asking = { sources, leases, uses, clock, log: substitutionLog }
-  const answering = { castore, pathInfos, trust, ...asking }
-  const substituter = new Substituter(answering)
-  const around = new SubstitutingCastore({ near: castore, far: peers.content, clock })
-  const paths = new PathContents({ substituter, contents: around.contents })
-  peers.host.onConnect(() => {
-    substituter.forgetMisses()
-    around.forgetMisses()
-  })
+  const asking = { trust, log: logOf('substitution') }
+  const { substituter, around, paths } = answerWith({ ...storage, ...peers, ...asking })
 
   // What is kept, and for how long.
   const { max_bytes: maxBytes, max_age: maxAgeMs } = config.store
@@ -100,32 +90,15 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const upkeep = new StoreUpkeep({ ...storage, ...keeping, janitor, far: peers.content })
 
   // The faces.
-  const gatewayLog = logOf('gateway')
   const tokens = new AccessTokens({}, { hashes: config.tokens })
-  const { documents } = storage
-  const content = { castore, contents: around.contents, pathInfos, uploads, documents }
-  const guarding = { trust, tokens, leases, clock, log: gatewayLog }
-  const serving = { ...content, substituter, intake, ...guarding }
-  const gateway = new Gateway(serving, { address: config.gateway })
+  const facing = { substituter, trust, intake, tokens, others: shared, clock }
+  const contents = { contents: around.contents, log: logOf('gateway') }
+  const gateway = new Gateway({ ...storage, ...facing, ...contents }, { address: config.gateway })
   const heldSize = new HeldSize({ pathInfos, clock })
   const keys = { trustedKeys, signer }
   const view = new DaemonView({ config, clock, records, heldSize, ...peers, gateway, ...keys })
-  const kept = { castore: around, pathInfos, uploads }
-  const asked = {
-    view,
-    upkeep,
-    leases,
-    intake,
-    sharing,
-    others: shared,
-    paths,
-    substituter,
-    trust,
-    tokens,
-    clock,
-    log: logOf('rpc'),
-  }
-  const rpc = new RpcServer({ ...kept, ...asked }, { address: config.rpc })
+  const owned = { view, upkeep, sharing, paths, castore: around, log: logOf('rpc') }
+  const rpc = new RpcServer({ ...storage, ...facing, ...owned }, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
   const services: Service[] = [
@@ -209,6 +182,28 @@ async function joinPeers(
   const announcer = new Announcer({ router, pathInfos, share: access, clock, log })
 
   return { host, ledger, source, content, services: [host, asking, announcer] }
+}
+
+/** Wires who answers for what is not held to those who may have it. */
+function answerWith(
+  components: Awaited<ReturnType<typeof openStorage>> & {
+    host: Host
+    source: PeerSource
+    content: PeerContentSource
+    trust: TrustPolicy
+    log: Log
+  },
+) {
+  const { host, source, content, castore } = components
+  const clock = systemClock
+  const substituter = new Substituter({ ...components, sources: [source], clock })
+  const around = new SubstitutingCastore({ near: castore, far: content, clock })
+  host.onConnect(() => {
+    substituter.forgetMisses()
+    around.forgetMisses()
+  })
+  const paths = new PathContents({ substituter, contents: around.contents })
+  return { substituter, around, paths }
 }
 
 async function loadSigner(path: string | undefined): Promise<Signer | undefined> {

@@ -6,7 +6,7 @@ import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 /** For how long a sum counts while the number of paths stays the same, in milliseconds. */
 export const SUM_MS = 60_000
 
-/** Sums up how long all paths are that are held: all are gone through, but not for each question. */
+/** Sums up how long all paths are that are held; they are not gone through for each question. */
 export class HeldSize {
   readonly #pathInfos: LocalPathInfoStore
   readonly #clock: Clock

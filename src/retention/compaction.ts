@@ -17,8 +17,8 @@ export interface CompactionReport {
 }
 
 /**
- * Which segments to compact, the emptiest first: those that are more than half dead, and, as long as
- * all together are longer than `bytesMax`, those that are dead at least in part.
+ * Which segments to compact, the emptiest first: those that are more than half dead, and, as long
+ * as all together are longer than `bytesMax`, those that are dead at least in part.
  */
 export function segmentsToCompact(
   segments: readonly SegmentUsage[],
@@ -37,7 +37,7 @@ export function segmentsToCompact(
   return chosen
 }
 
-/** Gives back the space of what was removed. A segment that can not be read is left, and told of. */
+/** Gives back the space of what was removed. A segment that can not be read is told of and left. */
 export async function compactStore(
   { keeper, log }: { readonly keeper: RecordKeeper; readonly log: Log },
   { bytesMax = Infinity }: { readonly bytesMax?: number | undefined },

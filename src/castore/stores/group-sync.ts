@@ -18,7 +18,7 @@ export class GroupSync {
     return this.#failure !== undefined
   }
 
-  /** Resolves once all that was put before is stored; `isLasting` holds for what is derived, too. */
+  /** Resolves once all that was put before is stored; with `isLasting` what is derived, too. */
   run(isLasting = false): Promise<void> {
     this.#failure = undefined
     return this.#run(isLasting)
