@@ -1,4 +1,4 @@
-/* npm run bench [-- outboard import gateway fetch start rpc]: measures, and prints one table. */
+/* npm run bench [-- start outboard import gateway fetch miss rpc ranges]: measures, and prints one table. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { gatewayFigures } from './figures/gateway-figures.ts'
 import { importFigures } from './figures/import-figures.ts'
 import { missFigures } from './figures/miss-figures.ts'
 import { outboardFigures } from './figures/outboard-figures.ts'
+import { rangeFigures } from './figures/range-figures.ts'
 import { rpcFigures } from './figures/rpc-figures.ts'
 import { startFigures } from './figures/start-figures.ts'
 import { RUNS } from './measure.ts'
@@ -21,6 +22,7 @@ const ALL = {
   fetch: fetchFigures,
   miss: missFigures,
   rpc: rpcFigures,
+  ranges: rangeFigures,
 }
 
 const wanted = process.argv.slice(2)

@@ -9,7 +9,8 @@ import { SubstitutionError } from '../../src/substitution/substitution-error.ts'
 import * as bad from '../fixtures/bad-peers.ts'
 import { shiftsShape } from '../fixtures/cast.ts'
 import { allBytes, call, noise } from '../fixtures/content.ts'
-import { connected, type PeerNode, peerNode } from '../fixtures/peer-node.ts'
+import { connected, type PeerNode, peerNode, takeIn } from '../fixtures/peer-node.ts'
+import { file, inPieces, narOf } from '../nar/trees.ts'
 
 const MIB = 1024 * 1024
 const CONTENT = noise(24 * MIB, 'large')
@@ -18,9 +19,7 @@ const STALL_MS = 1000
 
 async function holding(misbehaviour?: (node: PeerNode) => bad.Misbehaviour): Promise<PeerNode> {
   const node = await peerNode()
-  await using writer = node.castore.blobs.create()
-  await writer.write(CONTENT, call)
-  await writer.commit(call)
+  await takeIn(node, 'blob', inPieces(narOf(file(CONTENT)), [MIB]))
   if (misbehaviour !== undefined) bad.misbehave(node, () => misbehaviour(node))
   return node
 }
