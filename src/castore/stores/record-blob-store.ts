@@ -24,6 +24,7 @@ import { putAssembled, putOutboard } from './assembled-blob.ts'
 import { ChunkPacker } from './chunk-packer.ts'
 import { ChunkedBlobReader } from './chunked-blob-reader.ts'
 import { ChunkingBlobWriter } from './chunking-blob-writer.ts'
+import { LayoutMemory } from './layout-memory.ts'
 import { type ChunkToPut, putChunkRecords } from './put-chunks.ts'
 
 /** How many blobs are read at once to make the outboards that they were stored without. */
@@ -38,6 +39,7 @@ export class RecordBlobStore implements BlobStore, PackedChunkSource {
   readonly #records: RecordStore
   readonly #packer: ChunkPacker
   readonly #buffers = new ChunkBuffers()
+  readonly #remembered = new LayoutMemory()
   readonly #building = new SingleFlight<BuiltOutboard>()
   readonly #buildingRoom = new Semaphore(BUILDING_MAX)
 
@@ -58,12 +60,30 @@ export class RecordBlobStore implements BlobStore, PackedChunkSource {
     })
     const missing = digests.filter((_, i) => found[i] === undefined)
     if (missing.length === 0) return found
-    const layouts = await this.#records.get('layout', keysOf(missing), call)
+    const layouts = await this.#lists(missing, call)
     let next = 0
-    return found.map((layout) => {
-      if (layout !== undefined) return layout
-      const encoded = layouts[next++]
-      return encoded === undefined ? undefined : decodeBlobLayout(encoded)
+    return found.map((layout) => layout ?? layouts[next++])
+  }
+
+  /** Chunk lists of blobs of several chunks; whether those that are remembered are still held. */
+  async #lists(
+    digests: readonly Digest[],
+    call: Call,
+  ): Promise<(readonly ChunkRef[] | undefined)[]> {
+    const known = digests.map((digest) => this.#remembered.get(digest))
+    const isAnyKnown = known.some((it) => it !== undefined)
+    const sizes = isAnyKnown ? await this.#records.sizes('layout', keysOf(digests), call) : []
+    const isHeld = known.map((it, i) => it !== undefined && it.recordBytes === sizes[i])
+    const away = digests.filter((_, i) => !isHeld[i])
+    const records = away.length === 0 ? [] : await this.#records.get('layout', keysOf(away), call)
+    let next = 0
+    return digests.map((digest, i) => {
+      if (isHeld[i]) return known[i]!.layout
+      const encoded = records[next++]
+      if (encoded === undefined) return undefined
+      const layout = decodeBlobLayout(encoded)
+      this.#remembered.put(digest, { layout, recordBytes: encoded.length })
+      return layout
     })
   }
 

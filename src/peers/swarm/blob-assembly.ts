@@ -1,5 +1,7 @@
 import type { BlobStore, ChunkRef } from '../../castore/blob-store.ts'
-import { OutboardBuilder } from '../../castore/verified/outboard-builder.ts'
+import type { Outboard } from '../../castore/verified/outboard.ts'
+import { type BuiltOutboard, OutboardBuilder } from '../../castore/verified/outboard-builder.ts'
+import { RangeProver } from '../../castore/verified/range-prover.ts'
 import type { Call } from '../../foundation/call.ts'
 import type { Digest } from '../../foundation/digest.ts'
 
@@ -17,17 +19,25 @@ export interface EarlyRoom {
   bytes: number
 }
 
+/** What is done with a blob's bytes as they come, in their order. */
+interface Hashing {
+  /** @throws ProofError where they are not the blob's, if that is known by now */
+  push(bytes: Uint8Array): void
+  finish(): BuiltOutboard
+}
+
 /**
  * Puts one blob together of chunks that come in any order. The layout is a hint: the whole is
- * hashed as it comes, and what proves ranges of the blob comes of the same pass. What comes early
- * waits in memory for what is before it; where there is no room, it is read back from the store in
- * the end.
+ * hashed as it comes, and what proves ranges of the blob comes of the same pass. With an outboard,
+ * which is as little believed, a false layout is noticed with the first group that is wrong,
+ * otherwise at the end. What comes early waits in memory for what is before it; where there is no
+ * room, it is read back from the store in the end.
  */
 export class BlobAssembly {
   readonly digest: Digest
   readonly layout: readonly ChunkRef[]
   readonly size: number
-  readonly #builder = new OutboardBuilder()
+  readonly #hashing: Hashing
   readonly #here: boolean[]
   readonly #early = new Map<number, Uint8Array>()
   readonly #room: EarlyRoom
@@ -39,11 +49,13 @@ export class BlobAssembly {
     digest: Digest,
     layout: readonly ChunkRef[],
     room: EarlyRoom = { bytes: EARLY_BYTES_MAX },
+    outboard?: Outboard,
   ) {
     this.digest = digest
     this.layout = layout
     this.size = layout.reduce((sum, chunk) => sum + chunk.size, 0)
     this.#room = room
+    this.#hashing = outboard === undefined ? new OutboardBuilder() : proving(outboard)
     this.#here = layout.map(() => false)
     this.#missing = layout.length
   }
@@ -58,26 +70,34 @@ export class BlobAssembly {
     return this.layout.reduce((sum, { size }, i) => (this.#here[i] === true ? sum + size : sum), 0)
   }
 
-  /** Chunk `index` is in the store; `bytes` are its content where it is at hand. */
+  /**
+   * Chunk `index` is in the store; `bytes` are its content where it is at hand.
+   * @throws ProofError where the layout has turned out to be a lie
+   */
   arrived(index: number, bytes?: Uint8Array): void {
     if (this.#here[index] === true) return
-    this.#here[index] = true
-    this.#missing--
-    if (bytes === undefined) return
-    if (index === this.#hashed) {
+    if (bytes !== undefined && index === this.#hashed) {
       this.#hash(bytes)
       for (let next = this.#takeEarly(); next !== undefined; next = this.#takeEarly()) {
         this.#hash(next)
       }
-    } else if (bytes.length <= this.#room.bytes) {
+    } else if (bytes !== undefined && bytes.length <= this.#room.bytes) {
       this.#room.bytes -= bytes.length
       this.#early.set(index, bytes)
     }
+    this.#here[index] = true
+    this.#missing--
+  }
+
+  /** Gives up: what waits in memory is let go of. */
+  abandon(): void {
+    for (const bytes of this.#early.values()) this.#room.bytes += bytes.length
+    this.#early.clear()
   }
 
   /**
    * Ends the assembly: from now on the blob can be read.
-   * @throws CastoreError 'digest-mismatch' where the layout was a lie
+   * @throws CastoreError 'digest-mismatch' or ProofError where the layout was a lie
    */
   async finish(blobs: BlobStore, call: Call): Promise<void> {
     while (this.#hashed < this.layout.length) {
@@ -89,7 +109,7 @@ export class BlobAssembly {
         this.#hash(this.#takeEarly() ?? contents.shift()!)
       }
     }
-    await blobs.assemble(this.digest, this.layout, call, this.#builder.finish())
+    await blobs.assemble(this.digest, this.layout, call, this.#hashing.finish())
   }
 
   async #readBack(indices: number[], blobs: BlobStore, call: Call): Promise<Uint8Array[]> {
@@ -105,7 +125,7 @@ export class BlobAssembly {
   }
 
   #hash(bytes: Uint8Array): void {
-    this.#builder.push(bytes)
+    this.#hashing.push(bytes)
     this.#hashed++
   }
 
@@ -116,5 +136,17 @@ export class BlobAssembly {
     this.#early.delete(this.#hashed)
     this.#room.bytes += bytes.length
     return bytes
+  }
+}
+
+function proving(outboard: Outboard): Hashing {
+  const { digest, bytes, shape } = outboard
+  const prover = new RangeProver(outboard, { offset: 0, length: shape.size })
+  return {
+    push: (piece) => void prover.take(piece),
+    finish: () => {
+      prover.finish()
+      return { digest, size: shape.size, outboard: bytes }
+    },
   }
 }

@@ -1,4 +1,5 @@
 import { CastoreError } from '../../castore/castore-error.ts'
+import { ProofError } from '../../castore/verified/proof-error.ts'
 import { type Call, narrowedCall } from '../../foundation/call.ts'
 import { Digest } from '../../foundation/digest.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
@@ -110,13 +111,13 @@ export class ChunkFetch {
   }
 
   #plan(sourced: SourcedLayout): void {
-    const { blob, layout } = sourced
+    const { blob, layout, outboard } = sourced
     if (layout.length === 0) {
       this.#countBlob(blob) // the empty blob needs nothing
     } else if (layout.length === 1) {
       this.#singles.set(blob.digest.hex, blob)
     } else {
-      const assembly = new BlobAssembly(blob.digest, layout, this.#earlyRoom)
+      const assembly = new BlobAssembly(blob.digest, layout, this.#earlyRoom, outboard)
       this.#sources.set(assembly, sourced)
       for (const [index, chunk] of layout.entries()) {
         const uses = this.#uses.get(chunk.digest.hex)
@@ -265,17 +266,29 @@ export class ChunkFetch {
     const single = this.#singles.get(digest.hex)
     if (single !== undefined) this.#countBlob(single)
     const whole: BlobAssembly[] = []
-    for (const { assembly, index } of this.#uses.get(digest.hex) ?? []) {
-      if (assembly.layout[index]!.size !== size) {
+    for (const { assembly, index } of [...(this.#uses.get(digest.hex) ?? [])]) {
+      const before = assembly.isWhole
+      if (this.#isDisproved(assembly)) continue
+      if (!this.#takes(assembly, index, size, bytes)) {
         this.#disprove(assembly)
         continue
       }
-      const before = assembly.isWhole
-      assembly.arrived(index, bytes)
       this.#progress.bytesDone += size
       if (assembly.isWhole && !before) whole.push(assembly)
     }
     return whole
+  }
+
+  /** Whether a chunk of that size is what an assembly needs there, as far as that is known. */
+  #takes(assembly: BlobAssembly, index: number, size: number, bytes?: Uint8Array): boolean {
+    if (assembly.layout[index]!.size !== size) return false
+    try {
+      assembly.arrived(index, bytes)
+      return true
+    } catch (error) {
+      if (error instanceof ProofError) return false
+      throw error
+    }
   }
 
   async #finish(assembly: BlobAssembly, call: Call): Promise<void> {
@@ -285,8 +298,8 @@ export class ChunkFetch {
       this.#sources.delete(assembly)
       this.#progress.filesDone++
     } catch (error) {
-      const isLie = error instanceof CastoreError && error.fault.code === 'digest-mismatch'
-      if (!isLie) throw error
+      const isMismatch = error instanceof CastoreError && error.fault.code === 'digest-mismatch'
+      if (!isMismatch && !(error instanceof ProofError)) throw error
       this.#disprove(assembly)
     } finally {
       this.#finishing--
@@ -294,9 +307,21 @@ export class ChunkFetch {
     }
   }
 
+  /** Its layout is a lie: what only that asks for is wanted no more. What is here stays. */
   #disprove(assembly: BlobAssembly): void {
     const sourced = this.#sources.get(assembly)
-    if (sourced !== undefined) this.#falsehoods.add(sourced)
+    if (sourced === undefined || this.#falsehoods.has(sourced)) return
+    this.#falsehoods.add(sourced)
+    assembly.abandon()
+    const isWanted = ({ digest }: WantedChunk): boolean =>
+      this.#singles.has(digest.hex) ||
+      this.#uses.get(digest.hex)!.some((use) => !this.#isDisproved(use.assembly))
+    this.#queue.drop(assembly.layout.filter((chunk) => !isWanted(chunk)))
+  }
+
+  #isDisproved(assembly: BlobAssembly): boolean {
+    const sourced = this.#sources.get(assembly)
+    return sourced !== undefined && this.#falsehoods.has(sourced)
   }
 
   #stuck(): SourcedLayout[] {

@@ -36,6 +36,8 @@ export class ChunkQueue {
   #head = 0
   readonly #asked = new Map<string, Asked>()
   readonly #lacking = new Map<string, Set<string>>()
+  /** Those of the asked ones that nobody wants any more. */
+  readonly #dropped = new Set<string>()
 
   /** How many chunks are still to come. */
   get size(): number {
@@ -70,7 +72,16 @@ export class ChunkQueue {
   /** A chunk has come and is stored. Says whether it was still wanted. */
   settle(digest: Digest): boolean {
     this.#lacking.delete(digest.hex)
+    this.#dropped.delete(digest.hex)
     return this.#asked.delete(digest.hex)
+  }
+
+  /** Chunks are not wanted any more: of those that were asked for, what comes may come. */
+  drop(chunks: readonly WantedChunk[]): void {
+    const dropped = new Set(chunks.map(({ digest }) => digest.hex))
+    this.#waiting = this.#waiting.slice(this.#head).filter(({ digest }) => !dropped.has(digest.hex))
+    this.#head = 0
+    for (const hex of dropped) if (this.#asked.has(hex)) this.#dropped.add(hex)
   }
 
   /** Whether a chunk is still to come. */
@@ -85,7 +96,7 @@ export class ChunkQueue {
       const asked = this.#asked.get(digest.hex)
       if (asked === undefined || !asked.peers.delete(peer) || asked.peers.size > 0) continue
       this.#asked.delete(digest.hex)
-      returned.push(asked.chunk)
+      if (!this.#dropped.delete(digest.hex)) returned.push(asked.chunk)
     }
     this.#putBack(returned)
   }
@@ -119,7 +130,7 @@ export class ChunkQueue {
       if (taken.length >= portion.chunksMax || bytes >= portion.bytesMax) break
       const { chunk, peers, askedMs } = asked
       if (peers.has(peer) || peers.size >= ASKED_MAX || this.#lacks(peer, chunk)) continue
-      if (nowMs - askedMs < SECOND_ASK_MS) continue
+      if (nowMs - askedMs < SECOND_ASK_MS || this.#dropped.has(chunk.digest.hex)) continue
       peers.add(peer)
       asked.askedMs = nowMs
       bytes += chunk.size

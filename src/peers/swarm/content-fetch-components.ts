@@ -1,5 +1,6 @@
 import type { ChunkRef } from '../../castore/blob-store.ts'
 import type { Castore } from '../../castore/castore.ts'
+import type { Outboard } from '../../castore/verified/outboard.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { Log } from '../../foundation/log.ts'
@@ -28,5 +29,7 @@ export interface WantedBlob {
 export interface SourcedLayout {
   readonly blob: WantedBlob
   readonly layout: readonly ChunkRef[]
+  /** What proves the blob group after group; where it is not at hand, only its end does. */
+  readonly outboard?: Outboard | undefined
   readonly peer: string
 }

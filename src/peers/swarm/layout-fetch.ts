@@ -1,5 +1,7 @@
 import type { ChunkRef } from '../../castore/blob-store.ts'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../../castore/chunking/fast-cdc.ts'
+import { Outboard } from '../../castore/verified/outboard.ts'
+import { TreeShape } from '../../castore/verified/tree-shape.ts'
 import type { Call } from '../../foundation/call.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { peerError } from '../peer-error.ts'
@@ -14,6 +16,15 @@ import type { LayoutSuspects } from './layout-suspects.ts'
 
 /** How many chunk lists one request asks for. */
 const LAYOUTS_PER_REQUEST = 256
+
+/**
+ * Blobs longer than this are proven as they come, so that a false chunk list is found out soon.
+ * For shorter ones the end comes soon enough, in bytes.
+ */
+export const PROVEN_BLOB_BYTES = 4 * 1024 * 1024
+
+/** How many bytes of outboards are asked for at once, for the first of the blobs. */
+export const FETCHED_OUTBOARD_BYTES_MAX = 32 * 1024 * 1024
 
 /** About how many bytes a chunk takes up in a list, for the cap on what is in flight. */
 const CHUNK_REF_BYTES = 40
@@ -44,7 +55,11 @@ export async function fetchLayouts(
     components,
     async (peer) => {
       const askable = unknown.filter((blob) => !suspects.has(blob, peer))
-      const found = await askForLayouts(peer, askable, components, call)
+      const proven = new Set(provenOf(askable))
+      const others = askable.filter((blob) => !proven.has(blob))
+      const found = new Map<string, SourcedLayout>()
+      await askForLayouts(peer, [...proven], found, { outboards: true }, components, call)
+      await askForLayouts(peer, others, found, {}, components, call)
       layouts.push(...found.values())
       unknown = unknown.filter((blob) => !found.has(blob.digest.hex))
       return unknown.length === 0 ? 'enough' : 'more'
@@ -55,16 +70,29 @@ export async function fetchLayouts(
   return layouts
 }
 
+/** Of which blobs outboards are asked for. */
+function provenOf(blobs: readonly WantedBlob[]): WantedBlob[] {
+  let room = FETCHED_OUTBOARD_BYTES_MAX
+  return blobs.filter(({ size }) => {
+    const { outboardBytes } = new TreeShape(size)
+    if (size <= PROVEN_BLOB_BYTES || outboardBytes > room) return false
+    room -= outboardBytes
+    return true
+  })
+}
+
 async function askForLayouts(
   peer: string,
   blobs: readonly WantedBlob[],
+  found: Map<string, SourcedLayout>,
+  init: { readonly outboards?: boolean },
   components: ContentFetchComponents,
   call: Call,
-): Promise<Map<string, SourcedLayout>> {
-  const found = new Map<string, SourcedLayout>()
+): Promise<void> {
   for (let i = 0; i < blobs.length; i += LAYOUTS_PER_REQUEST) {
     const batch = blobs.slice(i, i + LAYOUTS_PER_REQUEST)
-    const want = { type: 'layouts', digests: batch.map((blob) => blob.digest) } as const
+    const digests = batch.map((blob) => blob.digest)
+    const want = { type: 'layouts', digests, ...init } as const
     const bytes = batch.reduce((sum, blob) => sum + chunksAtMost(blob) * CHUNK_REF_BYTES, 0)
     const onAnswer = (answer: AnswerItem): void => {
       if (answer.type === 'absent') return
@@ -79,11 +107,24 @@ async function askForLayouts(
       if (!isPlausible(blob, answer.layout)) {
         throw peerError({ code: 'content-corrupt', peer, digest: blob.digest.hex })
       }
-      found.set(blob.digest.hex, { blob, layout: answer.layout, peer })
+      const { layout } = answer
+      const outboard = outboardOf(blob, answer.outboard, peer)
+      found.set(blob.digest.hex, { blob, layout, outboard, peer })
     }
     await components.client.ask(peer, { want, bytes, onAnswer }, call)
   }
-  return found
+}
+
+function outboardOf(
+  { digest, size }: WantedBlob,
+  bytes: Uint8Array | undefined,
+  peer: string,
+): Outboard | undefined {
+  try {
+    return bytes === undefined ? undefined : new Outboard(digest, size, bytes)
+  } catch (cause) {
+    throw peerError({ code: 'content-corrupt', peer, digest: digest.hex }, cause)
+  }
 }
 
 /** Chunks add up to the blob, none is larger than a chunk may be, and a single one is the blob. */
