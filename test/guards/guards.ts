@@ -232,6 +232,28 @@ export const GUARDS: readonly Guard[] = [
     tests: ['test/castore/verified/range-prover.test.ts'],
   },
   {
+    name: 'name check: a symlink leads nowhere out of its store path',
+    file: 'src/substitution/find-node.ts',
+    guard: 'if (isAbsolute && !isHome) throw leadsOutside(place, target)',
+    undone: '',
+    tests: ['test/substitution/path-contents.test.ts'],
+  },
+  {
+    name: 'size limit: symlinks that lead to each other end',
+    file: 'src/substitution/find-node.ts',
+    guard:
+      "if (++links > LINKS_MAX) throw placeError('link-loop', place, 'symlinks that never end')",
+    undone: "if (++links > 10_000) throw new Error('it would go on')",
+    tests: ['test/substitution/path-contents.test.ts'],
+  },
+  {
+    name: 'proof: chunks that come are proven by the outboard that came with their list',
+    file: 'src/peers/swarm/blob-assembly.ts',
+    guard: 'push: (piece) => void prover.take(piece),',
+    undone: 'push: () => undefined,',
+    tests: ['test/peers/swarm/proven-fetch.test.ts'],
+  },
+  {
     name: 'proof: an outboard has one right length',
     file: 'src/castore/verified/outboard.ts',
     guard: 'if (bytes.length !== expected) {',
