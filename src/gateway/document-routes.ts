@@ -11,6 +11,7 @@ import {
 import { REVALIDATED, sendEntity } from './entity-answer.ts'
 import type { RouteComponents } from './gateway-components.ts'
 import { absent, GatewayError } from './gateway-error.ts'
+import { accessOf } from './reading.ts'
 import { bodyText, unpackedBody } from './request-body.ts'
 import { ownerOnly } from './writer.ts'
 
@@ -45,10 +46,11 @@ async function send(
   { kind, name }: DocumentName,
   request: FastifyRequest,
   reply: FastifyReply,
-  { documents }: RouteComponents,
+  components: RouteComponents,
 ): Promise<FastifyReply> {
   const call = callOf(request, reply)
-  const blob = await documents.open(kind, name, call)
+  const mayRead = accessOf(request, components).sharesDocuments
+  const blob = mayRead ? await components.documents.open(kind, name, call) : undefined
   if (blob === undefined) throw absent('no such document here')
   return sendEntity(request, reply, {
     type: kind === 'log' ? 'text/plain; charset=utf-8' : 'application/json',

@@ -7,6 +7,7 @@ import type { Semaphore } from '../foundation/semaphore.ts'
 import type { NarSource } from '../nar/render-nar.ts'
 import type { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
 import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { ReadAccess } from '../pathinfo/read-access.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
@@ -28,6 +29,8 @@ export interface GatewayComponents {
   readonly uploads: UploadedNarStore
   readonly documents: NamedDocumentStore
   readonly tokens: AccessTokens
+  /** What others than the owner may read. */
+  readonly others: ReadAccess
   /** Each request holds one, so that nothing is collected from under it. */
   readonly leases: Leases
   readonly clock: Clock

@@ -7,6 +7,7 @@ import { REVALIDATED, sendEntity } from './entity-answer.ts'
 import type { RouteComponents } from './gateway-components.ts'
 import { absent } from './gateway-error.ts'
 import { pathHashOf } from './path-hash.ts'
+import { accessOf, isTold } from './reading.ts'
 import { unpackedBody } from './request-body.ts'
 import { rootKey } from './whole-roots.ts'
 import { ownerOnly } from './writer.ts'
@@ -25,7 +26,9 @@ export function listingRoutes(app: FastifyInstance, components: RouteComponents)
     handler: async (request, reply) => {
       const call = callOf(request, reply)
       try {
-        const pathInfo = await substituter.resolve(pathHashOf(request), call)
+        const hash = pathHashOf(request)
+        const isShown = await isTold(hash, accessOf(request, components), components, call)
+        const pathInfo = isShown ? await substituter.resolve(hash, call) : undefined
         if (pathInfo === undefined) throw absent('no such path here or around')
         const listing = await narListing(pathInfo.node, contents.directories, call)
         return sendEntity(request, reply, {

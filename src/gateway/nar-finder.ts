@@ -8,9 +8,11 @@ import type { NarSource } from '../nar/render-nar.ts'
 import { NixError } from '../nix/nix-error.ts'
 import { parseStorePathHash } from '../nix/store-path.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
+import { type ReadAccess, reachesRoot } from '../pathinfo/read-access.ts'
 import { SubstitutionError } from '../substitution/substitution-error.ts'
 import type { RouteComponents } from './gateway-components.ts'
 import { absent, badRequest } from './gateway-error.ts'
+import { isTold } from './reading.ts'
 import { rootKey } from './whole-roots.ts'
 
 /** A NAR that can be served, and in which form its client expects it. */
@@ -28,14 +30,20 @@ export interface FoundNar {
   readonly isImmutable: boolean
 }
 
-type Finder = Pick<
-  RouteComponents,
-  'castore' | 'contents' | 'uploads' | 'substituter' | 'pathInfos' | 'roots' | 'log'
->
+interface Finder
+  extends Pick<
+    RouteComponents,
+    'castore' | 'contents' | 'uploads' | 'substituter' | 'pathInfos' | 'roots' | 'log'
+  > {
+  /** What may be read by who asks. */
+  readonly access: ReadAccess
+}
 
 /** What a castore root in a URL stands for. @throws GatewayError 'absent' where it is not here */
 export async function narOfRoot(node: Node, components: Finder, call: Call): Promise<FoundNar> {
-  if (!(await components.roots.has(node, call))) throw absent('no such NAR here')
+  const { access, roots } = components
+  const isHere = reachesRoot(access, node) && (await roots.has(node, call))
+  if (!isHere) throw absent('no such NAR here')
   const narSize = await narSizeOf(node, components.castore.directories, call)
   const contents = components.castore
   return { node, narSize, compression: 'none', contents, isHeld: true, isImmutable: true }
@@ -62,9 +70,10 @@ export async function narOfPath(
   components: Finder,
   call: Call,
 ): Promise<FoundNar | undefined> {
-  const { substituter, pathInfos, roots, log } = components
+  const { substituter, pathInfos, roots, access, log } = components
   const hash = pathHash(asked.hash)
   try {
+    if (!(await isTold(hash, access, components, call))) return undefined
     const held = await pathInfos.get(hash, call)
     const pathInfo = held ?? (await found(hash, asked.extent, substituter, call))
     if (pathInfo === undefined) return undefined
@@ -124,11 +133,12 @@ async function checkSize({ node, narSize, contents }: FoundNar, call: Call): Pro
  */
 export async function narOfFile(
   fileName: string,
-  { uploads, roots, castore }: Finder,
+  { uploads, roots, castore, access }: Finder,
   call: Call,
 ): Promise<FoundNar> {
   const uploaded = await uploads.getFile(fileName, call)
-  if (uploaded === undefined) throw absent('no such NAR here')
+  const mayRead = uploaded !== undefined && reachesRoot(access, uploaded.node)
+  if (!mayRead) throw absent('no such NAR here')
   const { node, narSize, file } = uploaded
   const compression = COMPRESSIONS.find((it) => it === uploaded.compression)
   if (compression === undefined || !(await roots.has(node, call))) throw absent('no such NAR here')

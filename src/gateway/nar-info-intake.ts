@@ -1,5 +1,5 @@
 import { encodeRoot } from '../castore/model/directory-codec.ts'
-import type { Node } from '../castore/model/node.ts'
+import { type Node, SymlinkNode } from '../castore/model/node.ts'
 import { equalBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
 import { measureNar, type NarMeasure } from '../nar/measure-nar.ts'
@@ -7,11 +7,15 @@ import type { NarInfo } from '../nix/nar-info.ts'
 import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import { PathInfo, type PathInfoFields } from '../pathinfo/path-info.ts'
 import { PathInfoError } from '../pathinfo/path-info-error.ts'
+import { reachesRoot } from '../pathinfo/read-access.ts'
 import type { RouteComponents } from './gateway-components.ts'
 import { badRequest } from './gateway-error.ts'
 import { narLocation } from './nar-url.ts'
 import { StrangerIntake } from './stranger-intake.ts'
 import type { Writer } from './writer.ts'
+
+/** Stands for a root where none is known yet: no signature of a narinfo is about it. */
+const NO_ROOT = new SymlinkNode(new Uint8Array([0x2e]))
 
 /** What a narinfo's URL was found to stand for. */
 interface FoundContent extends NarMeasure {
@@ -33,9 +37,11 @@ export async function takeInNarInfo(
   const stranger = new StrangerIntake(components)
   const vouched = writer === 'stranger' ? (node: Node) => fieldsOf(info, node) : undefined
   const location = narLocation(info.url)
+  await translated(async () => vouched && stranger.checkVoucher(vouched(NO_ROOT)))
+  const mayKnow = knownTo(writer, info, components)
   const found =
     location.kind === 'file'
-      ? await contentOfFile(info, location.name, components, call)
+      ? await contentOfFile(info, location.name, { ...components, mayKnow }, call)
       : {
           node: location.node,
           narSize: location.narSize ?? info.narSize,
@@ -47,7 +53,9 @@ export async function takeInNarInfo(
     vouched === undefined ? undefined : await stranger.admit(vouched(found.node), call),
   )
   const measured =
-    location.kind === 'file' ? found : await contentOfRoot(info, location.node, components, call)
+    location.kind === 'file'
+      ? found
+      : await contentOfRoot(info, location.node, { ...components, mayKnow }, call)
   await debugInfo.add(new PathInfo(fieldsOf(info, found.node)), call)
   const shared = await translated(async () => {
     if (claim === undefined) return (await intake.take(fieldsOf(info, found.node), call)).shared
@@ -65,14 +73,32 @@ function fieldsOf(info: NarInfo, node: Node): PathInfoFields {
   return { storePath, narSize, narSha256, references, deriver, ca, signatures, node }
 }
 
+/**
+ * Which roots a writer may know to be held: the owner all, others what is shared, and what would be
+ * by the path that they bring.
+ */
+function knownTo(
+  writer: Writer,
+  info: NarInfo,
+  { others }: Pick<RouteComponents, 'others'>,
+): (root: Node) => boolean {
+  const isShared = writer === 'owner' || others.shares(new PathInfo(fieldsOf(info, NO_ROOT)))
+  return (root) => isShared || reachesRoot(others, root)
+}
+
+interface Lookup extends Pick<RouteComponents, 'uploads' | 'roots' | 'castore'> {
+  mayKnow(root: Node): boolean
+}
+
 /** The content of a file that was uploaded before. */
 async function contentOfFile(
   info: NarInfo,
   fileName: string,
-  { uploads, roots }: RouteComponents,
+  { uploads, roots, mayKnow }: Lookup,
   call: Call,
 ): Promise<FoundContent> {
-  const uploaded = await uploads.getFile(fileName, call)
+  const found = await uploads.getFile(fileName, call)
+  const uploaded = found !== undefined && mayKnow(found.node) ? found : undefined
   if (uploaded === undefined || !(await roots.has(uploaded.node, call))) {
     throw badRequest(`no NAR has been uploaded as nar/${fileName}: PUT it before its narinfo`)
   }
@@ -99,10 +125,10 @@ async function contentOfFile(
 async function contentOfRoot(
   info: NarInfo,
   node: Node,
-  { uploads, roots, castore }: RouteComponents,
+  { uploads, roots, castore, mayKnow }: Lookup,
   call: Call,
 ): Promise<FoundContent> {
-  if (!(await roots.has(node, call))) {
+  if (!mayKnow(node) || !(await roots.has(node, call))) {
     throw badRequest(`the content of ${info.storePath} is not held here: upload its NAR first`)
   }
   const known = await uploads.get(info.narSha256, call)

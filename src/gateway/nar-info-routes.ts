@@ -9,6 +9,7 @@ import { absent, badRequest } from './gateway-error.ts'
 import { takeInNarInfo } from './nar-info-intake.ts'
 import { narUrl } from './nar-url.ts'
 import { pathHashOf } from './path-hash.ts'
+import { accessOf } from './reading.ts'
 import { bodyText } from './request-body.ts'
 import { writerOf } from './writer.ts'
 
@@ -20,7 +21,8 @@ export function narInfoRoutes(app: FastifyInstance, components: RouteComponents)
 
   const get = async (request: FastifyRequest, reply: FastifyReply): Promise<string> => {
     const pathInfo = await substituter.describe(pathHashOf(request), callOf(request, reply))
-    if (pathInfo === undefined) throw absent('no such path here or around')
+    const isTold = pathInfo !== undefined && accessOf(request, components).shares(pathInfo)
+    if (!isTold) throw absent('no such path here or around')
     reply.type(NAR_INFO_TYPE)
     return renderNarInfo(narInfoOf(pathInfo))
   }

@@ -12,6 +12,7 @@ import { narFileName } from './nar-file-name.ts'
 import { type AskedNar, type FoundNar, narOfFile, narOfPath, narOfRoot } from './nar-finder.ts'
 import { takeInNar } from './nar-upload.ts'
 import { rootOfUrl } from './nar-url.ts'
+import { accessOf } from './reading.ts'
 import { rootKey } from './whole-roots.ts'
 
 const NAR_TYPE = 'application/x-nix-nar'
@@ -22,16 +23,16 @@ export function narRoutes(app: FastifyInstance, components: RouteComponents): vo
     addNarRoute(app, `${prefix}/:root`, components, async (request, extent, call) => {
       const root = rootOfUrl((request.params as { root: string }).root)
       const { path: hash } = request.query as { path?: unknown }
+      const finder = { ...components, access: accessOf(request, components) }
       const found =
-        typeof hash === 'string'
-          ? await narOfPath({ hash, root, extent }, components, call)
-          : undefined
-      return found ?? (await narOfRoot(root, components, call))
+        typeof hash === 'string' ? await narOfPath({ hash, root, extent }, finder, call) : undefined
+      return found ?? (await narOfRoot(root, finder, call))
     })
   }
-  addNarRoute(app, '/nar/:file', components, (request, _extent, call) =>
-    narOfFile(fileOf(request), components, call),
-  )
+  addNarRoute(app, '/nar/:file', components, (request, _extent, call) => {
+    const finder = { ...components, access: accessOf(request, components) }
+    return narOfFile(fileOf(request), finder, call)
+  })
   app.put('/nar/:file', async (request, reply) => {
     await takeInNar(narFileName(fileOf(request)), request, reply, components)
     return reply.code(204).send()

@@ -24,15 +24,24 @@ export class StrangerIntake {
    */
   async admit(fields: PathInfoFields, call: Call): Promise<TrustedClaim> {
     const given = new PathInfo(fields)
+    // First: whom nobody vouches for is not told what is held.
+    const claim = this.#admitted(given)
     const held = await this.#pathInfos.get(given.storePath.hash, call)
     if (held !== undefined && !equalBytes(held.narSha256, given.narSha256)) {
       const what = `${given.storePath} is held here with another NAR`
       throw new GatewayError({ code: 'conflict' }, what)
     }
-    const claim = this.#admitted(given)
     if (held === undefined) return claim
     const merged = held.withSignatures(given.signatures, given.rootSignatures)
     return this.#admitted(merged)
+  }
+
+  /**
+   * Looks whether anybody trusted vouches for what is said of a path, whatever its root.
+   * @throws GatewayError 'unauthorized', 'forbidden'
+   */
+  checkVoucher(fields: PathInfoFields): void {
+    this.#admitted(new PathInfo(fields))
   }
 
   /** Stores what was admitted, once its NAR is measured. @throws PathInfoError 'nar-mismatch' */

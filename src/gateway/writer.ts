@@ -21,11 +21,19 @@ export function writerOf(
   { socket, headers }: Pick<FastifyRequest, 'socket' | 'headers'>,
   tokens: AccessTokens,
 ): Writer {
-  if (tokens.holderOfHeader(headers.authorization) !== undefined) return 'owner'
-  const isDirect = GO_BETWEEN_HEADERS.every((name) => headers[name] === undefined)
-  if (isDirect && isLocal(socket)) return 'owner'
+  if (isOwner({ socket, headers }, tokens)) return 'owner'
   if (headers.authorization !== undefined) throw unauthorized('that is no token of this node')
   return 'stranger'
+}
+
+/** Whether a request comes from the owner; see {@link writerOf}. */
+export function isOwner(
+  { socket, headers }: Pick<FastifyRequest, 'socket' | 'headers'>,
+  tokens: AccessTokens,
+): boolean {
+  if (tokens.holderOfHeader(headers.authorization) !== undefined) return true
+  const isDirect = GO_BETWEEN_HEADERS.every((name) => headers[name] === undefined)
+  return isDirect && isLocal(socket)
 }
 
 /** A hook that lets only the owner through. */

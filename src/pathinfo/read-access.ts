@@ -5,6 +5,8 @@ import type { PathInfo } from './path-info.ts'
 
 /** The port to what whoever asks may read. What it denies is to look as if it were not held. */
 export interface ReadAccess {
+  /** Whether everything may be read. */
+  readonly isOwner: boolean
   /** Whether the path may be told of, whether it is held already or would be fetched. */
   shares(pathInfo: PathInfo): boolean
   /**
@@ -22,6 +24,7 @@ export interface ReadAccess {
 
 /** What the owner of this machine may read: everything. */
 export const OWNER_ACCESS: ReadAccess = {
+  isOwner: true,
   shares: () => true,
   tells: async () => true,
   reachesDirectory: () => true,

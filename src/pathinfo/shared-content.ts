@@ -56,6 +56,7 @@ interface Waiting {
  */
 export class SharedContent implements Service, ReadAccess {
   readonly name = 'shared content'
+  readonly isOwner = false
   readonly #components: SharedContentComponents
   readonly #stopping = new AbortController()
   /** Nothing counts before it has been started. */

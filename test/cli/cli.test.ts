@@ -23,7 +23,9 @@ afterAll(() => stack.disposeAsync())
 
 const cairn = (...args: string[]) => runCairn(args, { env: { CAIRN_RPC: node.rpc } })
 
-const COMMANDS = ['daemon', 'import', 'fetch', 'ls', 'cat', 'status', 'peers', 'key']
+const COMMANDS = [
+  ...['daemon', 'import', 'fetch', 'ls', 'cat', 'share', 'unshare', 'status', 'peers', 'key'],
+]
 const SUBCOMMANDS = ['key generate', 'key public', 'key sign']
 
 test('the help names every command, and shows examples', async () => {

@@ -207,9 +207,9 @@ const outside = Object.values(networkInterfaces())
   .find((it) => it?.family === 'IPv4' && !it.internal)?.address
 
 test.skipIf(outside === undefined)(
-  'another machine may read, and write with a token (needs a network)',
+  'another machine may read what is shared, and write with a token (needs a network)',
   async () => {
-    await using gateway = await testGateway({ host: '0.0.0.0' })
+    await using gateway = await testGateway({ host: '0.0.0.0', share: { mode: 'all' } })
     const { storePath } = await gateway.hold('small', SMALL)
     const host = outside!
     const url = `http://${host}:${gateway.port}`

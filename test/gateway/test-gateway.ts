@@ -19,7 +19,9 @@ import type { StorePath } from '../../src/nix/store-path.ts'
 import { NamedDocumentStore } from '../../src/pathinfo/named-document-store.ts'
 import type { PathInfo } from '../../src/pathinfo/path-info.ts'
 import type { LocalPathInfoStore } from '../../src/pathinfo/path-info-store.ts'
-import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
+import { SharePolicy, type ShareRules } from '../../src/pathinfo/share-policy.ts'
+import { SharedContent } from '../../src/pathinfo/shared-content.ts'
+import { MemoryShareMarks } from '../../src/pathinfo/stores/memory-share-marks.ts'
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
 import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
@@ -38,6 +40,8 @@ export interface TestGateway extends AsyncDisposable {
   readonly gateway: Gateway
   readonly castore: Castore
   readonly pathInfos: LocalPathInfoStore
+  /** What strangers may read. */
+  readonly others: SharedContent
   readonly records: ForgetfulRecordStore | SegmentRecordStore
   /** Takes a tree in as its owner does. */
   hold(name: string, tree: Tree): Promise<PathInfo>
@@ -55,6 +59,8 @@ export interface TestGatewayInit {
   readonly contents?: (castore: Castore) => NarSource
   /** Whose signatures count; nobody's by default. */
   readonly trustedKeys?: readonly PublicKey[]
+  /** What it shares; by default what a trusted key signed. */
+  readonly share?: ShareRules
   /** A socket file to listen at, in place of a port. */
   readonly socketPath?: string
 }
@@ -70,14 +76,19 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   const pathInfos = new RecordPathInfoStore({ records })
   const uploads = new UploadedNarStore({ records })
   const trust = new TrustPolicy({}, { trustedKeys: init.trustedKeys ?? [] })
-  const intake = new OwnerIntake({ pathInfos, trust, share: new SharePolicy({ trust }) })
+  const share = new SharePolicy({ trust }, init.share)
+  const intake = new OwnerIntake({ pathInfos, trust, share })
   const base = { castore, pathInfos, trust, clock: init.clock ?? systemClock, log: silentLog }
+  const others = new SharedContent({ ...base, share, marks: new MemoryShareMarks() })
+  await others.start()
+  stack.defer(() => others.stop())
   const substituter = new Substituter({ ...base, sources: init.sources ?? [] })
   const documents = new NamedDocumentStore({ records, castore })
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })
   const contents = init.contents?.(castore) ?? castore
   const leases = new Leases()
-  const serving = { ...base, contents, leases, substituter, intake, uploads, documents, tokens }
+  const keeping = { uploads, documents, leases }
+  const serving = { ...base, ...keeping, contents, substituter, intake, tokens, others }
   const gateway = new Gateway(serving, {
     address:
       init.socketPath === undefined
@@ -91,7 +102,7 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   return {
     url: gateway.url,
     port: init.socketPath === undefined ? Number(new URL(gateway.url).port) : 0,
-    ...{ gateway, castore, pathInfos, records },
+    ...{ gateway, castore, pathInfos, records, others },
     hold: async (name, tree) => {
       const ingested = await ingestNar(inPieces(narOf(tree), [1 << 20]), castore, call)
       const fields = { storePath: pathNamed(name), references: [], ...ingested }
