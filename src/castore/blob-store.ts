@@ -40,6 +40,17 @@ export function blobBytes(layout: readonly ChunkRef[]): number {
   return layout.reduce((sum, chunk) => sum + chunk.size, 0)
 }
 
+/** Reads chunks as they are stored, or raw where that is all that the source can do. */
+export async function readPacked(
+  blobs: BlobSource,
+  digests: readonly Digest[],
+  call: Call,
+): Promise<(PackedChunk | undefined)[]> {
+  if (blobs.readPacked !== undefined) return await blobs.readPacked(digests, call)
+  const chunks = await blobs.readChunks(digests, call)
+  return chunks.map((bytes) => bytes && { packing: 'raw', bytes, size: bytes.length })
+}
+
 /** The digest of the empty blob, which every store holds. */
 export const EMPTY_BLOB = Digest.ofContent(new Uint8Array(0))
 
@@ -66,6 +77,12 @@ export interface BlobSource {
   /** Reads whole chunks, each checked against its digest; undefined for what is not held. */
   readChunks(digests: readonly Digest[], call: Call): Promise<(Uint8Array | undefined)[]>
 
+  /**
+   * Reads whole chunks as they are stored, for those who prove them: nothing says that they hash to
+   * their digests. Undefined for what is not held. Only where a store packs chunks.
+   */
+  readPacked?(digests: readonly Digest[], call: Call): Promise<(PackedChunk | undefined)[]>
+
   /** The length of each of these chunks in bytes, undefined for what is not held. */
   chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]>
 
@@ -82,15 +99,6 @@ export interface BlobSource {
    * known for certain, as of a file in a Directory: who has the blob elsewhere need not prove it.
    */
   open(digest: Digest, call: Call, size?: number): Promise<BlobReader | undefined>
-}
-
-/** Where chunks can be had as they are stored, to be handed on. */
-export interface PackedChunkSource {
-  /**
-   * Reads whole chunks, packed or not, for those who prove them: nothing says that they hash to
-   * their digests. Undefined for what is not held.
-   */
-  readPacked(digests: readonly Digest[], call: Call): Promise<(PackedChunk | undefined)[]>
 }
 
 /** Takes one blob in, piece by piece. Disposing of it before `commit` abandons the blob. */

@@ -1,4 +1,10 @@
-import type { BlobReader, BlobSource, ChunkRef } from '../castore/blob-store.ts'
+import {
+  type BlobReader,
+  type BlobSource,
+  type ChunkRef,
+  type PackedChunk,
+  readPacked,
+} from '../castore/blob-store.ts'
 import type { ReadableCastore } from '../castore/castore.ts'
 import type { DirectorySource } from '../castore/directory-store.ts'
 import type { Directory } from '../castore/model/directory.ts'
@@ -45,6 +51,10 @@ class SharedBlobs implements BlobSource {
 
   async readChunks(digests: readonly Digest[], call: Call): Promise<(Uint8Array | undefined)[]> {
     return await this.#reached(digests, (reached) => this.#blobs.readChunks(reached, call))
+  }
+
+  async readPacked(digests: readonly Digest[], call: Call): Promise<(PackedChunk | undefined)[]> {
+    return await this.#reached(digests, (reached) => readPacked(this.#blobs, reached, call))
   }
 
   async chunkSizes(digests: readonly Digest[], call: Call): Promise<(number | undefined)[]> {

@@ -1,12 +1,16 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress, zstdCompressSync } from 'node:zlib'
 import type { PackedBytes } from '../record-store.ts'
+import { PACKED_WINDOW_LOG } from './record-content.ts'
 
 /** Level of compression where none is asked for; test/bench/README.md has what others give. */
 export const PACKING_LEVEL = 1
 
 /** Chunks of fewer bytes are stored as they are: what they would save is not worth it. */
 export const PACKED_BYTES_MIN = 512
+
+/** Chunks longer than this, which nobody's chunker makes, are stored as they are, in bytes. */
+export const PACKED_CHUNK_BYTES_MAX = 2 ** PACKED_WINDOW_LOG
 
 /** The part of its length that packing a chunk has to save. */
 const SAVED_MIN = 0.1
@@ -37,8 +41,12 @@ export class ChunkPacker {
   /** A shorter form of these bytes, or undefined where they are best stored as they are. */
   pack(bytes: Uint8Array): PackedBytes | undefined | Promise<PackedBytes | undefined> {
     if (this.#level === 0 || bytes.length < PACKED_BYTES_MIN) return undefined
+    if (bytes.length > PACKED_CHUNK_BYTES_MAX) return undefined
     if (entropyOf(bytes.subarray(0, SAMPLE_BYTES)) > ENTROPY_MAX) return undefined
-    const params = { [constants.ZSTD_c_compressionLevel]: this.#level }
+    const params = {
+      [constants.ZSTD_c_compressionLevel]: this.#level,
+      [constants.ZSTD_c_windowLog]: PACKED_WINDOW_LOG,
+    }
     // Room for all that is worth keeping: one call, one buffer.
     const options = { params, chunkSize: Math.max(bytes.length, 64) }
     if (bytes.length <= AT_ONCE_BYTES_MAX) return ifShorter(zstdCompressSync(bytes, options), bytes)

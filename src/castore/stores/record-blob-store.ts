@@ -12,7 +12,6 @@ import {
   type GivenChunk,
   OUTBOARD_BYTES_MAX,
   type PackedChunk,
-  type PackedChunkSource,
 } from '../blob-store.ts'
 import { CastoreError } from '../castore-error.ts'
 import { ChunkBuffers } from '../chunking/chunk-buffers.ts'
@@ -35,7 +34,7 @@ const BUILDING_MAX = 1
  * record beside them, written when all of them are there, and a record of its outboard. Blobs that
  * were stored before there were outboards get theirs when somebody first asks for it.
  */
-export class RecordBlobStore implements BlobStore, PackedChunkSource {
+export class RecordBlobStore implements BlobStore {
   readonly #records: RecordStore
   readonly #packer: ChunkPacker
   readonly #buffers = new ChunkBuffers()

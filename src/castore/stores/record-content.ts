@@ -1,10 +1,16 @@
 import { promisify } from 'node:util'
-import { zstdDecompress, zstdDecompressSync } from 'node:zlib'
+import { constants, zstdDecompress, zstdDecompressSync } from 'node:zlib'
 import { blake3 } from '../../foundation/blake3.ts'
 import { equalBytes } from '../../foundation/bytes.ts'
 import { isContentAddressed, type RecordKind } from '../record-store.ts'
 import type { RecordLocation } from './record-location.ts'
 import { isSound } from './segment-record.ts'
+
+/**
+ * The window of packed chunks, as a power of two in bytes: a decoder sets aside as much as a frame
+ * says, whoever made it.
+ */
+export const PACKED_WINDOW_LOG = 20
 
 /** Frames up to this many bytes are unpacked at once: handing them to a thread costs more. */
 const AT_ONCE_BYTES_MAX = 16 * 1024
@@ -45,7 +51,8 @@ export async function contentOf(
 
 /** The content of a zstd frame, which says itself how long it is; undefined where it is none. */
 export async function unpacked(frame: Uint8Array, size: number): Promise<Uint8Array | undefined> {
-  const limits = { maxOutputLength: Math.max(size, 1) }
+  const params = { [constants.ZSTD_d_windowLogMax]: PACKED_WINDOW_LOG }
+  const limits = { maxOutputLength: Math.max(size, 1), params }
   try {
     return frame.length <= AT_ONCE_BYTES_MAX
       ? zstdDecompressSync(frame, limits)

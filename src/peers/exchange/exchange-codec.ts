@@ -4,7 +4,7 @@ import { Request, Response } from '../../generated/cairn/exchange/v1/exchange.ts
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import { toWireSigned } from '../../pathinfo/path-info-codec.ts'
 import { FrameError, malformedFrame } from './frame-error.ts'
-import type { Answer, Want } from './want.ts'
+import type { Answer, ChunkAnswer, Want } from './want.ts'
 import { fromWireLayoutAnswer, fromWirePathInfoAnswer, fromWireWant } from './want-codec.ts'
 
 /** Chunks up to this many bytes are copied together: a piece of its own costs more than that. */
@@ -95,7 +95,10 @@ function wireWant(want: Want | 'cancel'): NonNullable<Request['want']> {
         layouts: { digests: bytesOf(want.digests), outboards: want.outboards ?? false },
       }
     case 'chunks':
-      return { $case: 'chunks', chunks: { digests: bytesOf(want.digests) } }
+      return {
+        $case: 'chunks',
+        chunks: { digests: bytesOf(want.digests), packed: want.packed ?? false },
+      }
   }
 }
 
@@ -129,15 +132,13 @@ function layoutAnswer({
 }
 
 /*
- * Response { 1 id · 5 ChunksAnswer { 1 ChunkAnswer { 1 index · 2 data } } }, written by hand so
+ * Response { 1 id · 5 ChunksAnswer { 1 ChunkAnswer { 1 index · 3 size · 2 data } } }, by hand so
  * that the data of large chunks goes out from where it lies; small ones are copied together.
  */
-function encodeChunks(
-  id: number,
-  chunks: readonly { readonly index: number; readonly data: Uint8Array }[],
-): Uint8Array[] {
-  const heads = chunks.map(({ index, data }) => {
-    const inner = [0x08, ...varint(index), 0x12, ...varint(data.length)]
+function encodeChunks(id: number, chunks: readonly ChunkAnswer[]): Uint8Array[] {
+  const heads = chunks.map(({ index, data, size }) => {
+    const packed = size === undefined ? [] : [0x18, ...varint(size)]
+    const inner = [0x08, ...varint(index), ...packed, 0x12, ...varint(data.length)]
     return [0x0a, ...varint(inner.length + data.length), ...inner]
   })
   const bytes = heads.reduce((sum, head, i) => sum + head.length + chunks[i]!.data.length, 0)

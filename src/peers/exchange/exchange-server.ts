@@ -1,4 +1,4 @@
-import type { BlobSource } from '../../castore/blob-store.ts'
+import { type BlobSource, readPacked } from '../../castore/blob-store.ts'
 import type { ReadableCastore } from '../../castore/castore.ts'
 import { type Call, unhurriedCall } from '../../foundation/call.ts'
 import { type Clock, withDeadline } from '../../foundation/clock.ts'
@@ -15,7 +15,7 @@ import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import { FrameError } from './frame-error.ts'
 import { OutboardServing, SERVING_OUTBOARD_BYTES_MAX } from './outboard-serving.ts'
-import type { Answer, Want } from './want.ts'
+import type { Answer, ChunkAnswer, Want } from './want.ts'
 
 /** How many requests of one channel may be under way or wait; one more ends the channel. */
 export const REQUESTS_MAX = 256
@@ -63,6 +63,8 @@ export interface ExchangeServerComponents {
 }
 
 const noHurry = unhurriedCall()
+
+type ChunksWant = Extract<Want, { type: 'chunks' }>
 
 interface ServedChannel {
   readonly channel: FrameChannel
@@ -198,7 +200,7 @@ export class ExchangeServer {
         return await this.#serveLayouts(want, send, call)
       case 'chunks': {
         using _turn = await served.bulkReading.acquire(1, call)
-        return await this.#serveChunks(want.digests, send, served, call)
+        return await this.#serveChunks(want, send, served, call)
       }
     }
   }
@@ -265,12 +267,13 @@ export class ExchangeServer {
   }
 
   async #serveChunks(
-    digests: readonly Digest[],
+    want: ChunksWant,
     send: (answer: Answer) => Promise<void>,
     served: ServedChannel,
     call: Call,
   ): Promise<void> {
     const { blobs } = this.#shared
+    const { digests } = want
     const sizes = await blobs.chunkSizes(digests, call)
     const absent = sizes.flatMap((size, index) => (size === undefined ? [index] : []))
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
@@ -279,7 +282,7 @@ export class ExchangeServer {
       const bytes = batch.reduce((sum, index) => sum + sizes[index]!, 0)
       const room = await (turn === undefined ? this.#aheadRoom : this.#room).acquire(bytes, call)
       rooms.add(room)
-      return { room, chunks: await readBatch(blobs, digests, batch, call) }
+      return { room, chunks: await readBatch(blobs, want, batch, call) }
     }
     const rooms = new Set<Disposable>()
     let turn: Disposable | undefined
@@ -323,13 +326,19 @@ function batchesOf(sizes: readonly (number | undefined)[]): number[][] {
 
 async function readBatch(
   blobs: BlobSource,
-  digests: readonly Digest[],
+  { digests, packed }: ChunksWant,
   batch: readonly number[],
   call: Call,
-): Promise<{ index: number; data: Uint8Array }[]> {
-  const contents = await blobs.readChunks(
-    batch.map((index) => digests[index]!),
-    call,
-  )
-  return contents.flatMap((data, i) => (data === undefined ? [] : [{ index: batch[i]!, data }]))
+): Promise<ChunkAnswer[]> {
+  const wanted = batch.map((index) => digests[index]!)
+  if (packed !== true) {
+    const contents = await blobs.readChunks(wanted, call)
+    return contents.flatMap((data, i) => (data === undefined ? [] : [{ index: batch[i]!, data }]))
+  }
+  const contents = await readPacked(blobs, wanted, call)
+  return contents.flatMap((chunk, i) => {
+    if (chunk === undefined) return []
+    const { bytes: data, packing, size } = chunk
+    return [{ index: batch[i]!, data, ...(packing === 'zstd' ? { size } : {}) }]
+  })
 }

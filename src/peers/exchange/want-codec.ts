@@ -26,7 +26,11 @@ export function fromWireWant(
         ...(want.layouts.outboards ? { outboards: true } : {}),
       }
     case 'chunks':
-      return { type: 'chunks', digests: checkedDigests(want.chunks.digests) }
+      return {
+        type: 'chunks',
+        digests: checkedDigests(want.chunks.digests),
+        ...(want.chunks.packed ? { packed: true } : {}),
+      }
   }
 }
 

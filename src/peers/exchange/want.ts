@@ -19,7 +19,20 @@ export type Want =
       readonly outboards?: boolean
     }
   /** Chunks, and so also blobs of one chunk. */
-  | { readonly type: 'chunks'; readonly digests: readonly Digest[] }
+  | {
+      readonly type: 'chunks'
+      readonly digests: readonly Digest[]
+      /** Whether they may be answered as zstd frames. */
+      readonly packed?: boolean
+    }
+
+/** A chunk in an answer. */
+export interface ChunkAnswer {
+  readonly index: number
+  readonly data: Uint8Array
+  /** Set where `data` is a zstd frame: how long the chunk is said to be, in bytes. */
+  readonly size?: number | undefined
+}
 
 /** What is answered; `index` counts within the request's list. */
 export type Answer =
@@ -34,7 +47,7 @@ export type Answer =
     }
   | {
       readonly type: 'chunks'
-      readonly chunks: readonly { readonly index: number; readonly data: Uint8Array }[]
+      readonly chunks: readonly ChunkAnswer[]
     }
   | { readonly type: 'absent'; readonly indices: readonly number[] }
   | { readonly type: 'refused'; readonly reason: string }

@@ -1,3 +1,4 @@
+import type { GivenChunk } from '../../castore/blob-store.ts'
 import { CastoreError } from '../../castore/castore-error.ts'
 import { ProofError } from '../../castore/verified/proof-error.ts'
 import { type Call, narrowedCall } from '../../foundation/call.ts'
@@ -15,6 +16,7 @@ import type {
   WantedBlob,
 } from './content-fetch-components.ts'
 import type { HolderSet } from './holder-set.ts'
+import { type ArrivedChunk, unpackChunks } from './unpack-chunks.ts'
 
 /** How many requests are under way with one holder, so that it never waits for the next. */
 const LANES_PER_HOLDER = 4
@@ -36,7 +38,7 @@ const LOOKUP_CHUNKS = 1024
 
 /** Chunks that have arrived, and are to be stored. */
 interface Arrivals {
-  readonly chunks: { readonly chunk: WantedChunk; readonly bytes: Uint8Array }[]
+  readonly chunks: ({ readonly chunk: WantedChunk } & Omit<GivenChunk, 'digest'>)[]
   bytes: number
 }
 
@@ -180,7 +182,8 @@ export class ChunkFetch {
   }
 
   async #askFor(peer: string, chunks: readonly WantedChunk[], call: Call): Promise<void> {
-    const want = { type: 'chunks', digests: chunks.map((chunk) => chunk.digest) } as const
+    const digests = chunks.map((chunk) => chunk.digest)
+    const want = { type: 'chunks', digests, packed: true } as const
     const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0)
     const arrivals: Arrivals = { chunks: [], bytes: 0 }
     const unanswered = new Set(chunks.keys())
@@ -198,10 +201,12 @@ export class ChunkFetch {
         const what = `${answer.type} instead of chunks`
         throw peerError({ code: 'protocol-broken', peer, what })
       }
-      for (const { index, data } of answer.chunks) {
-        this.#arrive(peer, named(index), data, arrivals)
+      const take = (arrived: readonly ArrivedChunk[]): void | Promise<void> => {
+        for (const it of arrived) this.#arrive(peer, named(it.index), it, arrivals)
+        if (arrivals.bytes >= PUT_BYTES) return this.#store(peer, arrivals, call)
       }
-      if (arrivals.bytes >= PUT_BYTES) return this.#store(peer, arrivals, call)
+      const arrived = unpackChunks(peer, answer.chunks, digests)
+      return arrived instanceof Promise ? arrived.then(take) : take(arrived)
     }
     try {
       await this.#components.client.ask(peer, { want, bytes, onAnswer }, call)
@@ -211,15 +216,16 @@ export class ChunkFetch {
     }
   }
 
-  #arrive(peer: string, chunk: WantedChunk, bytes: Uint8Array, arrivals: Arrivals): void {
+  #arrive(peer: string, chunk: WantedChunk, came: ArrivedChunk, arrivals: Arrivals): void {
+    const { bytes, stored } = came
     if (bytes.length !== chunk.size && !this.#isRightAllTheSame(chunk, bytes)) {
       throw corrupt(peer, chunk.digest.hex)
     }
     this.#delivered.add(peer)
-    this.#progress.bytesFetched += bytes.length
+    this.#progress.bytesFetched += (stored?.bytes ?? bytes).length
     this.#progress.peers.add(peer)
     if (!this.#queue.isAsked(chunk.digest)) return // another was faster
-    arrivals.chunks.push({ chunk, bytes })
+    arrivals.chunks.push({ chunk, bytes, stored })
     arrivals.bytes += bytes.length
   }
 
@@ -237,7 +243,7 @@ export class ChunkFetch {
   async #store(peer: string, arrivals: Arrivals, call: Call): Promise<void> {
     const chunks = arrivals.chunks.splice(0)
     arrivals.bytes = 0
-    const given = chunks.map(({ chunk, bytes }) => ({ digest: chunk.digest, bytes }))
+    const given = chunks.map(({ chunk, ...content }) => ({ digest: chunk.digest, ...content }))
     try {
       await this.#components.castore.blobs.putChunks(given, call)
     } catch (error) {

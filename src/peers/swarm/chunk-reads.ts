@@ -1,13 +1,13 @@
-import type { ChunkRef } from '../../castore/blob-store.ts'
+import type { ChunkRef, GivenChunk } from '../../castore/blob-store.ts'
 import { CastoreError } from '../../castore/castore-error.ts'
 import { ProofError } from '../../castore/verified/proof-error.ts'
 import type { Call } from '../../foundation/call.ts'
-import type { Digest } from '../../foundation/digest.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { peerError } from '../peer-error.ts'
 import { askInTurn } from './ask-in-turn.ts'
 import type { ContentFetchComponents } from './content-fetch-components.ts'
+import { unpackChunks } from './unpack-chunks.ts'
 
 /**
  * How often the holders are gone through where some of them fail: on a busy machine an honest peer
@@ -102,7 +102,11 @@ export class ChunkReads {
     found: (Uint8Array | undefined)[],
     call: Call,
   ): Promise<void> {
-    const want = { type: 'chunks', digests: missing.map((i) => chunks[i]!.digest) } as const
+    const want = {
+      type: 'chunks',
+      digests: missing.map((i) => chunks[i]!.digest),
+      packed: true,
+    } as const
     const bytes = missing.reduce((sum, i) => sum + chunks[i]!.size, 0)
     const unanswered = new Set(missing.keys())
     const named = (index: number): number => {
@@ -119,19 +123,16 @@ export class ChunkReads {
         const what = `${answer.type} instead of chunks`
         throw peerError({ code: 'protocol-broken', peer, what })
       }
-      const came = answer.chunks.map(({ index, data }) => ({ at: named(index), bytes: data }))
-      const given = came.map((it) => ({ digest: chunks[it.at]!.digest, bytes: it.bytes }))
+      const arrived = await unpackChunks(peer, answer.chunks, want.digests)
+      const came = arrived.map(({ index, ...chunk }) => ({ at: named(index), ...chunk }))
+      const given = came.map(({ at, ...chunk }) => ({ digest: chunks[at]!.digest, ...chunk }))
       await this.#put(peer, given, call)
       for (const it of came) found[it.at] = it.bytes
     }
     await this.#components.client.ask(peer, { want, bytes, onAnswer }, call)
   }
 
-  async #put(
-    peer: string,
-    chunks: readonly { readonly digest: Digest; readonly bytes: Uint8Array }[],
-    call: Call,
-  ): Promise<void> {
+  async #put(peer: string, chunks: readonly GivenChunk[], call: Call): Promise<void> {
     try {
       await this.#components.castore.blobs.putChunks(chunks, call)
     } catch (error) {

@@ -35,6 +35,7 @@ export interface LayoutsWant {
 
 export interface ChunksWant {
   digests: Uint8Array[];
+  packed: boolean;
 }
 
 export interface Cancel {
@@ -75,6 +76,7 @@ export interface ChunksAnswer {
 export interface ChunkAnswer {
   index: number;
   data: Uint8Array;
+  size?: number | undefined;
 }
 
 export interface Absent {
@@ -341,13 +343,16 @@ export const LayoutsWant: MessageFns<LayoutsWant> = {
 };
 
 function createBaseChunksWant(): ChunksWant {
-  return { digests: [] };
+  return { digests: [], packed: false };
 }
 
 export const ChunksWant: MessageFns<ChunksWant> = {
   encode(message: ChunksWant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.digests) {
       writer.uint32(10).bytes(v!);
+    }
+    if (message.packed !== false) {
+      writer.uint32(16).bool(message.packed);
     }
     return writer;
   },
@@ -371,6 +376,14 @@ export const ChunksWant: MessageFns<ChunksWant> = {
             }
 
             message.digests.push(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.packed = reader.bool();
             continue;
           }
         }
@@ -764,7 +777,7 @@ export const ChunksAnswer: MessageFns<ChunksAnswer> = {
 };
 
 function createBaseChunkAnswer(): ChunkAnswer {
-  return { index: 0, data: new Uint8Array(0) };
+  return { index: 0, data: new Uint8Array(0), size: undefined };
 }
 
 export const ChunkAnswer: MessageFns<ChunkAnswer> = {
@@ -774,6 +787,9 @@ export const ChunkAnswer: MessageFns<ChunkAnswer> = {
     }
     if (message.data.length !== 0) {
       writer.uint32(18).bytes(message.data);
+    }
+    if (message.size !== undefined) {
+      writer.uint32(24).uint32(message.size);
     }
     return writer;
   },
@@ -805,6 +821,14 @@ export const ChunkAnswer: MessageFns<ChunkAnswer> = {
             }
 
             message.data = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.size = reader.uint32();
             continue;
           }
         }
