@@ -16,8 +16,8 @@ export function accessOf(
 }
 
 /**
- * Whether who asks may be told of a path, by what is held or claimed of it. Others are told of those
- * alone that are shared, or would be once they were here; nothing is fetched for them before.
+ * Whether who asks may be told of a path, by what is held or claimed of it. Others are told of
+ * those alone that are shared, or would be once they were here; nothing is fetched for them before.
  */
 export async function isTold(
   hash: Uint8Array,
