@@ -129,7 +129,7 @@ async function openStorage(config: Config, logOf: LogOf) {
     castore,
     pathInfos,
     leases: new Leases(),
-    uses: new PathUses({ records, clock, log: logOf('retention') }),
+    uses: new PathUses({ records, pathInfos, clock, log: logOf('retention') }),
     pins: new Pins({ records, pathInfos, clock }),
     uploads: new UploadedNarStore({ records }),
     documents: new NamedDocumentStore({ records, castore }),

@@ -3,6 +3,7 @@ import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
+import type { LocalPathInfoStore, StoreEvent } from '../pathinfo/path-info-store.ts'
 import type { UseTracker } from '../substitution/use-tracker.ts'
 
 /** How often what was used is written down, in milliseconds; a crash forgets as much. */
@@ -14,19 +15,23 @@ export const USE_STEP_MS = 600_000
 /** How many uses are kept in mind until they are written down. */
 export const USES_MAX = 65_536
 
-/** Remembers when each path was last asked for. */
+/** What it works with. */
+export interface PathUsesComponents {
+  readonly records: RecordStore
+  readonly pathInfos: Pick<LocalPathInfoStore, 'changes'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Remembers when each path was last asked for; coming here is the first time. */
 export class PathUses implements UseTracker, Service {
   readonly name = 'path uses'
-  readonly #components: { readonly records: RecordStore; readonly clock: Clock; readonly log: Log }
+  readonly #components: PathUsesComponents
   readonly #fresh = new Map<string, { readonly hash: Uint8Array; usedMs: number }>()
   readonly #stopping = new AbortController()
-  #writing: Promise<void> = Promise.resolve()
+  #work: Promise<unknown> = Promise.resolve()
 
-  constructor(components: {
-    readonly records: RecordStore
-    readonly clock: Clock
-    readonly log: Log
-  }) {
+  constructor(components: PathUsesComponents) {
     this.#components = components
   }
 
@@ -48,18 +53,29 @@ export class PathUses implements UseTracker, Service {
   }
 
   async start(): Promise<void> {
-    this.#writing = this.#writeNowAndThen()
+    const call = { signal: this.#stopping.signal }
+    const changes = this.#components.pathInfos.changes(call)
+    this.#work = Promise.all([this.#follow(changes), this.#writeNowAndThen(call)])
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('stopping'))
-    await this.#writing
+    await this.#work
     await this.writeDown({ signal: new AbortController().signal })
   }
 
-  async #writeNowAndThen(): Promise<void> {
+  async #follow(changes: AsyncIterable<StoreEvent>): Promise<void> {
+    try {
+      for await (const event of changes) {
+        if (event.type === 'put') this.used(event.pathInfo.storePath.hash)
+      }
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) throw error
+    }
+  }
+
+  async #writeNowAndThen(call: Call): Promise<void> {
     const { clock, log } = this.#components
-    const call = { signal: this.#stopping.signal }
     while (!call.signal.aborted) {
       await clock.sleep(WRITE_DOWN_MS, call).catch(() => undefined) // stopping
       if (call.signal.aborted) return

@@ -30,7 +30,7 @@ export async function retentionWorld() {
     pathInfos,
     uploads: new UploadedNarStore({ records }),
     documents: new NamedDocumentStore({ records, castore }),
-    uses: new PathUses({ records, clock, log: silentLog }),
+    uses: new PathUses({ records, pathInfos, clock, log: silentLog }),
     pins: new Pins({ records, pathInfos, clock }),
     leases,
     clock,

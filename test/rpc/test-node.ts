@@ -108,7 +108,7 @@ export async function testNode(init: TestNodeInit = {}) {
   const sources = init.source === undefined ? [] : [init.source]
   const substituter = new Substituter({ ...base, sources })
   const leases = new Leases()
-  const uses = new PathUses({ records, clock, log: silentLog })
+  const uses = new PathUses({ records, pathInfos, clock, log: silentLog })
   const pins = new Pins({ records, pathInfos, clock })
   const documents = new NamedDocumentStore({ records, castore })
   const kept = { ...base, keeper: records, uploads, documents, uses, pins, leases }
