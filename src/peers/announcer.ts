@@ -92,6 +92,7 @@ export class Announcer implements Service {
       for await (const event of pathInfos.changes(call)) {
         const isTaken = event.type === 'put' && this.#hasRoom
         if (isTaken) await this.#take(event.pathInfo, call)
+        else if (event.type === 'removed') await this.#takeBack([pathKey(event.hash)], call)
         else this.#behind.resolve()
       }
     } catch (error) {
