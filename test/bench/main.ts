@@ -11,6 +11,8 @@ import { outboardFigures } from './figures/outboard-figures.ts'
 import { rangeFigures } from './figures/range-figures.ts'
 import { rpcFigures } from './figures/rpc-figures.ts'
 import { startFigures } from './figures/start-figures.ts'
+import { storeFigures } from './figures/store-figures.ts'
+import { upkeepFigures } from './figures/upkeep-figures.ts'
 import { RUNS } from './measure.ts'
 import { makeKey } from './nodes.ts'
 
@@ -22,6 +24,8 @@ const ALL = {
   fetch: fetchFigures,
   miss: missFigures,
   rpc: rpcFigures,
+  store: storeFigures,
+  upkeep: upkeepFigures,
   ranges: rangeFigures,
 }
 
