@@ -1,4 +1,5 @@
 import type { BlobReader, BlobStore, NamedBlob } from '../../castore/blob-store.ts'
+import { CastoreError } from '../../castore/castore-error.ts'
 import { chunksCovering, windowsOf } from '../../castore/stores/chunk-windows.ts'
 import { provenRange } from '../../castore/verified/proven-range.ts'
 import type { ByteRange } from '../../castore/verified/range-prover.ts'
@@ -96,10 +97,15 @@ class ProvenBlobReader implements BlobReader {
     }
   }
 
-  /** The chunks are here, and they were all proven to be the blob. */
+  /** The chunks are here, and they were all proven to be the blob, unless some have gone since. */
   async #keep({ layout, outboard }: BlobProof, call: Call): Promise<void> {
     const hashed = { digest: this.#digest, size: this.size, outboard: outboard.bytes }
-    await this.#blobs.assemble(this.#digest, layout, call, hashed)
+    try {
+      await this.#blobs.assemble(this.#digest, layout, call, hashed)
+    } catch (error) {
+      // The reader has all that it wanted.
+      if (!(error instanceof CastoreError) || error.fault.code !== 'incomplete') throw error
+    }
   }
 }
 

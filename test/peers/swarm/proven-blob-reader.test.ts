@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { blobBytes } from '../../../src/castore/blob-store.ts'
+import { CastoreError } from '../../../src/castore/castore-error.ts'
 import { TreeShape } from '../../../src/castore/verified/tree-shape.ts'
 import { Digest } from '../../../src/foundation/digest.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
@@ -66,6 +67,16 @@ test('what has been read from end to end is held from then on, with its outboard
   const held = await blobs.open(BLOB.digest, call)
   expect((await allBytes(held!.read(0, call))).equals(CONTENT)).toBe(true)
   ;(await blobs.outboard(BLOB.digest, call))!.verify()
+})
+
+test('that it can not be kept does not concern who has read it', async () => {
+  await using holder = await holding()
+  await using asker = await askerOf([holder])
+  asker.node.castore.blobs.assemble = async () => {
+    throw new CastoreError({ code: 'incomplete', digest: 'x' }, 'a chunk was cleaned up meanwhile')
+  }
+  const reader = await asker.open(BLOB)
+  expect((await allBytes(reader!.read(0, call))).equals(CONTENT)).toBe(true)
 })
 
 test.each([0, 1, 16_384, 16_385, 131_073, 1_000_000])(
