@@ -73,8 +73,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
 
   // Who is believed, and what leaves the machine.
   const trust = new TrustPolicy({}, { trustedKeys })
-  const { share, shared, sharing } = await openSharing({ ...storage, trust, logOf }, config)
-  const intake = new OwnerIntake({ pathInfos, trust, share, signer })
+  const { shared, sharing } = await openSharing({ ...storage, trust, logOf }, config)
+  const intake = new OwnerIntake({ pathInfos, trust, shared, signer })
 
   // Who else there is.
   const peers = await joinPeers({ ...storage, access: shared, log: logOf('peers') }, config)
@@ -147,7 +147,7 @@ async function openSharing(
   const marks = await LevelShareMarks.open(join(config.state, 'shared'), log)
   const clock = systemClock
   const shared = new SharedContent({ castore, pathInfos, share, marks, clock, log })
-  return { share, shared, sharing: new OwnerSharing({ pathInfos, choices, shared, trust }) }
+  return { shared, sharing: new OwnerSharing({ pathInfos, choices, shared, trust }) }
 }
 
 async function joinPeers(

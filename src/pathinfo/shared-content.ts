@@ -130,6 +130,16 @@ export class SharedContent implements Service, ReadAccess {
     return this.shares(pathInfo) && reachesRoot(this, pathInfo.node)
   }
 
+  /**
+   * Resolves once a path that is held and shared can be had, or it was found that part of it is
+   * missing; so that whoever puts something in can tell others of it when that is done.
+   */
+  async offered(pathInfo: PathInfo, call: Call): Promise<void> {
+    if (!this.shares(pathInfo) || reachesRoot(this, pathInfo.node)) return
+    const walked = this.#enqueue(pathInfo.storePath.hash)
+    if (walked !== undefined) await unlessAborted(walked, call.signal)
+  }
+
   reachesDirectory(digest: Digest): boolean {
     return this.#counts('directory', digest.bytes)
   }
@@ -179,12 +189,12 @@ export class SharedContent implements Service, ReadAccess {
     this.#gatherGone() // what was put anew is to be walked though it bears a mark
   }
 
-  /** The walk that is to come, undefined where too many wait. */
+  /** The walk that is to come, undefined where too many wait, or none is to come any more. */
   #enqueue(hash: Uint8Array): Promise<void> | undefined {
     const key = encodeNixBase32(hash)
     const known = this.#waiting.get(key)
     if (known !== undefined) return known.walked.promise
-    if (this.#waiting.size >= WAITING_WALKS_MAX) return undefined
+    if (this.#waiting.size >= WAITING_WALKS_MAX || this.#stopping.signal.aborted) return undefined
     const waiting = { hash, walked: Promise.withResolvers<void>() }
     this.#waiting.set(key, waiting)
     this.#wake.resolve()

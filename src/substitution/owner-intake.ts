@@ -4,7 +4,7 @@ import type { Signature } from '../nix/signature.ts'
 import { PathInfo, type PathInfoFields } from '../pathinfo/path-info.ts'
 import { PathInfoError } from '../pathinfo/path-info-error.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
-import type { SharePolicy } from '../pathinfo/share-policy.ts'
+import type { SharedContent } from '../pathinfo/shared-content.ts'
 import type { Signer } from '../pathinfo/signer.ts'
 import { asFinal, type TrustPolicy } from '../pathinfo/trust-policy.ts'
 
@@ -21,24 +21,25 @@ export interface TakenIn {
 export class OwnerIntake {
   readonly #pathInfos: PathInfoStore
   readonly #trust: TrustPolicy
-  readonly #share: SharePolicy
+  readonly #shared: Pick<SharedContent, 'shares' | 'offered'>
   readonly #signer: Signer | undefined
 
   constructor(components: {
     pathInfos: PathInfoStore
     trust: TrustPolicy
-    share: SharePolicy
+    shared: Pick<SharedContent, 'shares' | 'offered'>
     signer?: Signer | undefined
   }) {
     this.#pathInfos = components.pathInfos
     this.#trust = components.trust
-    this.#share = components.share
+    this.#shared = components.shared
     this.#signer = components.signer
   }
 
   /**
-   * Stores a path whose content is in the castore already. Signatures that a trusted key belies are
-   * left out: they vouch for nothing, and nobody shall get them from here.
+   * Stores a path whose content is in the castore already; where it is shared, others can have it
+   * when this resolves. Signatures that a trusted key belies are left out: they vouch for nothing,
+   * and nobody shall get them from here.
    */
   async take(fields: PathInfoFields, call: Call): Promise<TakenIn> {
     const given = new PathInfo(fields)
@@ -71,7 +72,8 @@ export class OwnerIntake {
     const claim = asFinal(this.#trust.admit({ pathInfo, origin: 'owner' }))
     if (claim === undefined) throw new Error("the owner's word is final")
     await this.#pathInfos.put([claim], call)
-    return { pathInfo, shared: this.#share.shares(pathInfo) }
+    await this.#shared.offered(pathInfo, call)
+    return { pathInfo, shared: this.#shared.shares(pathInfo) }
   }
 }
 

@@ -77,11 +77,11 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   const uploads = new UploadedNarStore({ records })
   const trust = new TrustPolicy({}, { trustedKeys: init.trustedKeys ?? [] })
   const share = new SharePolicy({ trust }, init.share)
-  const intake = new OwnerIntake({ pathInfos, trust, share })
   const base = { castore, pathInfos, trust, clock: init.clock ?? systemClock, log: silentLog }
   const others = new SharedContent({ ...base, share, marks: new MemoryShareMarks() })
   await others.start()
   stack.defer(() => others.stop())
+  const intake = new OwnerIntake({ pathInfos, trust, shared: others })
   const substituter = new Substituter({ ...base, sources: init.sources ?? [] })
   const documents = new NamedDocumentStore({ records, castore })
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })

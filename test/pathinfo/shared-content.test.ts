@@ -52,6 +52,25 @@ test('all that a shared path reaches can be read, and nothing else', async () =>
   expect(shared.reachesDirectory(small.digest)).toBe(false)
 })
 
+test('what is put in can be had once it is said to be offered, however long that takes', async () => {
+  const clock = manualClock() // nobody’s patience ends
+  await using world = await sharingWorld({ clock })
+  const files: Record<string, FileNode> = {}
+  const contents = Array.from({ length: 3 * MARKS_GATHERED_MAX }, (_, i) => Buffer.from(`${i}`))
+  for (const [i, digest] of (await world.castore.blobs.putSmall(contents, call)).entries()) {
+    files[`f${i}`] = new FileNode(digest, contents[i]!.length, false)
+  }
+  const root = await world.directory(files)
+  await world.shared.offered(await world.put('large', nodeOf(root)), call)
+  expect(world.shared.reachesDirectory(root.digest)).toBe(true)
+  const own = await world.put('own', await world.file('own'), false)
+  await world.shared.offered(own, call)
+  const broken = await world.put('broken', new DirectoryNode(Digest.of(noise(32)), 1))
+  await world.shared.offered(broken, call)
+  await world.shared.stop()
+  await world.shared.offered(broken, call)
+})
+
 test('a file or a symlink may be a root', async () => {
   await using world = await sharingWorld()
   const { shared, put } = world

@@ -99,12 +99,12 @@ export async function testNode(init: TestNodeInit = {}) {
   const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
   const choices = await ShareChoices.load({ records }, call)
   const share = new SharePolicy({ trust, choices }, init.share)
-  const intake = new OwnerIntake({ pathInfos, trust, share, signer: init.signer })
   const clock = init.clock ?? systemClock
   const base = { castore, pathInfos, trust, clock, log: silentLog }
   const shared = new SharedContent({ ...base, share, marks: new MemoryShareMarks() })
   const sharing = new OwnerSharing({ pathInfos, choices, shared, trust })
   await shared.start()
+  const intake = new OwnerIntake({ pathInfos, trust, shared, signer: init.signer })
   const sources = init.source === undefined ? [] : [init.source]
   const substituter = new Substituter({ ...base, sources })
   const leases = new Leases()

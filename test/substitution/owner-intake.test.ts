@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
+import type { PathInfo } from '../../src/pathinfo/path-info.ts'
 import { claimIdentity } from '../../src/pathinfo/root-fingerprint.ts'
 import { SharePolicy } from '../../src/pathinfo/share-policy.ts'
 import { Signer } from '../../src/pathinfo/signer.ts'
@@ -13,16 +14,22 @@ function intakeOf(signer?: Signer) {
   const pathInfos = new RecordPathInfoStore({ records: new MemoryRecordStore() })
   const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
   const share = new SharePolicy({ trust })
-  return { pathInfos, intake: new OwnerIntake({ pathInfos, trust, share, signer }) }
+  const offered: string[] = []
+  const shared = {
+    shares: (pathInfo: PathInfo) => share.shares(pathInfo),
+    offered: async ({ storePath }: PathInfo) => void offered.push(storePath.name),
+  }
+  return { pathInfos, offered, intake: new OwnerIntake({ pathInfos, trust, shared, signer }) }
 }
 
 const namesOn = ({ signatures }: { signatures: readonly { name: string }[] }): string[] =>
   signatures.map(({ name }) => name)
 
 test('what the owner puts in is signed both ways, stored and shared', async () => {
-  const { intake, pathInfos } = intakeOf(new Signer({ key: KEYS.a }))
+  const { intake, pathInfos, offered } = intakeOf(new Signer({ key: KEYS.a }))
   const { pathInfo, shared } = await intake.take(pathInfoOf('mine'), call)
   expect(shared).toBe(true)
+  expect(offered).toEqual(['mine'])
   expect(namesOn(pathInfo)).toEqual(['a-1'])
   expect(pathInfo.rootSignatures.map(({ name }) => name)).toEqual(['a-1'])
   const held = await pathInfos.get(pathNamed('mine').hash, call)
