@@ -14,8 +14,8 @@ export interface ArrivedChunk {
 }
 
 /**
- * The chunks of an answer to what was wanted. Nothing is unpacked to more than was promised, and a frame that is no
- * shorter than its chunk is refused: it would be stored.
+ * The chunks of an answer to what was wanted. Nothing is unpacked to more than was promised, and a
+ * frame that is no shorter than its chunk is refused: it would be stored.
  * @throws PeerError 'content-corrupt'
  */
 export function unpackChunks(
