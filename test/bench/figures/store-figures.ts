@@ -1,5 +1,7 @@
+import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { ChunkPacker } from '../../../src/castore/stores/chunk-packer.ts'
 import type { Disk } from '../../../src/castore/stores/disk.ts'
 import { recordCastore } from '../../../src/castore/stores/record-castore.ts'
@@ -135,17 +137,21 @@ async function sameFigures(scratch: string, trees: readonly string[]): Promise<F
   ]
 }
 
-/** Takes trees into a fresh store, in this process. */
+/** Takes trees into a fresh store, in this process, from their NARs, which are made first. */
 async function takenIn(scratch: string, trees: readonly string[], level: number): Promise<TakenIn> {
   const directory = join(scratch, 'store')
   const disk = countingDisk()
   const records = await SegmentRecordStore.open({ directory, log: silentLog, disk })
   const castore = recordCastore({ records, packer: new ChunkPacker({}, { level }) })
+  const nars = trees.map((_, i) => join(scratch, `${i}.nar`))
+  for (const [i, nar] of nars.entries()) {
+    await pipeline(dumpPath(trees[i]!, call), createWriteStream(nar))
+  }
   let narBytes = 0
   const before = process.cpuUsage()
   const seconds = await secondsOf(async () => {
-    for (const tree of trees) {
-      narBytes += (await ingestNar(dumpPath(tree, call), castore, call)).narSize
+    for (const nar of nars) {
+      narBytes += (await ingestNar(createReadStream(nar), castore, call)).narSize
       await records.sync(call)
     }
   })
@@ -153,6 +159,7 @@ async function takenIn(scratch: string, trees: readonly string[], level: number)
   const { bytes: uniqueBytes, storedBytes } = records.totals('chunk')
   await records.close()
   await rm(directory, { recursive: true })
+  for (const nar of nars) await rm(nar)
   const cpuSeconds = (user + system) / 1e6
   return { seconds, cpuSeconds, narBytes, uniqueBytes, storedBytes, syncs: disk.syncs }
 }
