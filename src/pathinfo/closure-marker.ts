@@ -111,7 +111,7 @@ export class ClosureMarker {
         const layout = layouts[i]
         if (layout === undefined) throw incomplete('blob', digest)
         for (const chunk of layout) {
-          if (!chunk.digest.equals(digest)) this.#gather('blob', chunk.digest)
+          if (chunk.digest !== digest) this.#gather('blob', chunk.digest)
           if (this.#gathered.length >= MARKS_GATHERED_MAX) await this.#write()
         }
         if (!digest.equals(EMPTY_BLOB)) this.#gather('blob', digest)
@@ -124,10 +124,10 @@ export class ClosureMarker {
     return isGathered || this.#marks.generationOf('directory', bytes) >= this.#generation
   }
 
-  #gather(kind: 'directory' | 'blob', { hex, bytes }: Digest): void {
-    if (kind === 'directory') this.#gatheredDirectories.add(hex)
-    else if (this.#marks.generationOf(kind, bytes) >= this.#generation) return
-    this.#gathered.push({ kind, key: bytes })
+  #gather(kind: 'directory' | 'blob', digest: Digest): void {
+    // A blob may be marked already, but to look that up costs as much as to mark it again.
+    if (kind === 'directory') this.#gatheredDirectories.add(digest.hex)
+    this.#gathered.push({ kind, key: digest.bytes })
   }
 
   async #write(): Promise<void> {
