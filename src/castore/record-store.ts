@@ -21,6 +21,8 @@ export const RECORD_KINDS = {
   use: 10,
   /** That a path is to be kept, and all that it refers to. */
   pin: 11,
+  /** That a path lies in the machine's own store, by the hash part of its store path. */
+  adopted: 12,
 } as const
 
 export type RecordKind = keyof typeof RECORD_KINDS

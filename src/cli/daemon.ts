@@ -34,15 +34,18 @@ Examples:
 
 /** The given options by their names in cairn.toml. */
 function flagsOf(options: Record<string, unknown>): Record<string, unknown> {
-  const { trustedKey, signingKey, token, mdns, config: _config, ...others } = options
-  const { share, shareAllow, shareDeny, ...same } = others
-  const flags: Record<string, unknown> = { ...same }
-  if (trustedKey !== undefined) flags.trusted_keys = trustedKey
-  if (signingKey !== undefined) flags.signing_key = signingKey
-  if (token !== undefined) flags.tokens = token
-  if (share !== undefined) flags['share.mode'] = share
-  if (shareAllow !== undefined) flags['share.allow'] = shareAllow
-  if (shareDeny !== undefined) flags['share.deny'] = shareDeny
-  if (mdns === false) flags.mdns = false // commander says true where it was not given
+  const flags: Record<string, unknown> = {}
+  for (const [key, { flag }] of Object.entries(OPTIONS)) {
+    const long = flag.split(' ')[0]!.slice('--'.length)
+    const isNegative = long.startsWith('no-')
+    const value = options[camelCase(isNegative ? long.slice('no-'.length) : long)]
+    // Commander says true of what may be denied where nothing was given.
+    if (value !== undefined && !(isNegative && value === true)) flags[key] = value
+  }
   return flags
+}
+
+/** How commander calls an option. */
+function camelCase(long: string): string {
+  return long.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 }

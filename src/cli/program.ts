@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../daemon/version.ts'
+import { adoptCommand } from './adopt.ts'
 import { catCommand } from './cat.ts'
 import { daemonCommand } from './daemon.ts'
 import { fetchCommand } from './fetch.ts'
@@ -53,6 +54,7 @@ Examples:
     peersCommand(),
     shareCommand(),
     unshareCommand(),
+    adoptCommand(),
     pinCommand(),
     unpinCommand(),
     pinsCommand(),

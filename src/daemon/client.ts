@@ -18,7 +18,14 @@ import { type Imported, NodeClient } from '../rpc/node-client.ts'
 export { NixError } from '../nix/nix-error.ts'
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
 export type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
-export type { CleanUpReport, PinnedPath, StoreFault, VerifyReport } from '../rpc/upkeep.ts'
+export type {
+  AdoptedPath,
+  AdoptReport,
+  CleanUpReport,
+  PinnedPath,
+  StoreFault,
+  VerifyReport,
+} from '../rpc/upkeep.ts'
 export type { ListedNode } from '../substitution/path-contents.ts'
 export { parseByteSize } from './quantity.ts'
 

@@ -56,6 +56,10 @@ const namePattern = z.string().transform((text, context): NamePattern => {
   return z.NEVER
 })
 
+const adoptedPaths = z.enum(['all', 'signed'], {
+  error: (issue) => `is all or signed, not ${shown(issue.input)}`,
+})
+
 const byteSize = z.union([z.string(), z.number()]).transform((given, context): number => {
   const bytes = parseByteSize(String(given))
   if (bytes !== undefined && bytes >= STORE_BYTES_MIN) return bytes
@@ -183,6 +187,21 @@ export const OPTIONS = {
     env: 'CAIRN_COMPRESSION_LEVEL',
     help: 'how hard zstd tries on what is stored, 1 to 19; 0 stores it as it is (default: 1)',
   },
+  'adopt.follow': {
+    flag: '--adopt-follow',
+    env: 'CAIRN_ADOPT_FOLLOW',
+    help: "take in what is in this machine's /nix/store, and what Nix adds to it (default: no)",
+  },
+  'adopt.paths': {
+    flag: '--adopt-paths <WHICH>',
+    env: 'CAIRN_ADOPT_PATHS',
+    help: 'what of it: all, or what is signed by a trusted key (default: signed)',
+  },
+  'adopt.root': {
+    flag: '--adopt-root <DIR>',
+    env: 'CAIRN_ADOPT_ROOT',
+    help: 'where /nix is, if it is not at the root of the file system (default: /)',
+  },
   log: {
     flag: '--log <LEVELS>',
     env: 'CAIRN_LOG',
@@ -213,6 +232,13 @@ export const configSchema = z.strictObject({
       max_bytes: byteSize.optional(),
       max_age: span.optional(),
       compression_level: packingLevel.prefault(PACKING_LEVEL),
+    })
+    .prefault({}),
+  adopt: z
+    .strictObject({
+      follow: z.boolean().prefault(false),
+      paths: adoptedPaths.prefault('signed'),
+      root: z.string().startsWith('/').prefault('/'),
     })
     .prefault({}),
   log: logLevels.prefault('info'),

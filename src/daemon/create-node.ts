@@ -1,5 +1,8 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Adoption } from '../adoption/adoption.ts'
+import { StoreFiles } from '../adoption/store-files.ts'
+import { StoreFollower } from '../adoption/store-follower.ts'
 import type { Castore } from '../castore/castore.ts'
 import { Leases } from '../castore/leases.ts'
 import { ChunkPacker } from '../castore/stores/chunk-packer.ts'
@@ -87,7 +90,12 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const { max_bytes: maxBytes, max_age: maxAgeMs } = config.store
   const keeping = { keeper: records, clock, log: logOf('retention') }
   const janitor = new Janitor({ ...storage, ...keeping }, { maxBytes, maxAgeMs })
-  const upkeep = new StoreUpkeep({ ...storage, ...keeping, janitor, far: peers.content })
+  const adopting = { ...storage, trust, intake, clock, log: logOf('adoption') }
+  const adoption = new Adoption(adopting, { root: config.adopt.root })
+  const keepers = { janitor, adoption, far: peers.content }
+  const upkeep = new StoreUpkeep({ ...storage, ...keeping, ...keepers })
+  const which = { which: config.adopt.paths }
+  const followers = config.adopt.follow ? [new StoreFollower({ adoption, ...adopting }, which)] : []
 
   // The faces.
   const tokens = new AccessTokens({}, { hashes: config.tokens })
@@ -108,6 +116,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     shared,
     ...peers.services,
     janitor,
+    ...followers,
     rpc,
     gateway,
   ]
@@ -119,7 +128,12 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
 async function openStorage(config: Config, logOf: LogOf) {
   await mkdir(config.state, { recursive: true, mode: 0o755 })
   const directory = join(config.state, 'store')
-  const records = await SegmentRecordStore.open({ directory, log: logOf('store') })
+  const files = new StoreFiles()
+  const records = await SegmentRecordStore.open({
+    directory,
+    log: logOf('store'),
+    elsewhere: files,
+  })
   const packer = new ChunkPacker({}, { level: config.store.compression_level })
   const castore = recordCastore({ records, packer })
   const pathInfos = new RecordPathInfoStore({ records })
@@ -128,6 +142,7 @@ async function openStorage(config: Config, logOf: LogOf) {
     records,
     castore,
     pathInfos,
+    files,
     leases: new Leases(),
     uses: new PathUses({ records, pathInfos, clock, log: logOf('retention') }),
     pins: new Pins({ records, pathInfos, clock }),

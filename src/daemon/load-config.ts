@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parse, TomlError } from 'smol-toml'
-import { type Config, configSchema, OPTIONS } from './config.ts'
+import { type Config, configSchema, OPTIONS, type Option } from './config.ts'
 import { ConfigError } from './config-error.ts'
 
 /** Values by their names in cairn.toml (`share.mode` in a table), not checked yet. */
@@ -100,7 +100,7 @@ function fromEnv(env: ConfigSources['env']): Layer {
   for (const [key, option] of Object.entries(OPTIONS)) {
     const text = env[option.env]
     if (text === undefined || text === '') continue
-    values[key] = fromText(key, text, 'repeatable' in option)
+    values[key] = fromText(text, option)
   }
   return { values, nameOf: (key) => optionOf(key)?.env ?? key }
 }
@@ -109,9 +109,9 @@ function fromFlags(flags: RawConfig): Layer {
   return { values: flags, nameOf: (key) => optionOf(key)?.flag.split(' ')[0] ?? key }
 }
 
-function fromText(key: string, text: string, isList: boolean): unknown {
-  if (isList) return text.split(/[\s,]+/).filter((it) => it !== '')
-  if (key !== 'mdns') return text
+function fromText(text: string, option: Option): unknown {
+  if (option.repeatable) return text.split(/[\s,]+/).filter((it) => it !== '')
+  if (option.flag.includes('<')) return text // anything but yes or no
   if (['1', 'true', 'yes', 'on'].includes(text)) return true
   return ['0', 'false', 'no', 'off'].includes(text) ? false : text
 }

@@ -10,6 +10,7 @@ export const LOG_PARTS = [
   'store',
   'sharing',
   'retention',
+  'adoption',
   'peers',
   'substitution',
   'gateway',

@@ -1,3 +1,5 @@
+import type { Adoption } from '../adoption/adoption.ts'
+import { AdoptionError } from '../adoption/adoption-error.ts'
 import type { Call } from '../foundation/call.ts'
 import type { StorePath } from '../nix/store-path.ts'
 import type { Janitor } from '../retention/janitor.ts'
@@ -5,15 +7,27 @@ import type { Pins } from '../retention/pins.ts'
 import { RetentionError } from '../retention/retention-error.ts'
 import { Verification, type VerificationComponents } from '../retention/verification.ts'
 import { type RpcFault, rpcError } from '../rpc/rpc-error.ts'
-import type { CleanUpInit, CleanUpReport, PinnedPath, Upkeep, VerifyReport } from '../rpc/upkeep.ts'
+import type {
+  AdoptReport,
+  AdoptSelection,
+  CleanUpInit,
+  CleanUpReport,
+  PinnedPath,
+  Upkeep,
+  VerifyReport,
+} from '../rpc/upkeep.ts'
 
 /** Keeps the store in order for its owner, by the parts that know how. */
 export class StoreUpkeep implements Upkeep {
   readonly #pins: Pins
   readonly #janitor: Janitor
   readonly #verification: VerificationComponents
+  readonly #adoption: Adoption
 
-  constructor(components: { pins: Pins; janitor: Janitor } & VerificationComponents) {
+  constructor(
+    components: { pins: Pins; janitor: Janitor; adoption: Adoption } & VerificationComponents,
+  ) {
+    this.#adoption = components.adoption
     this.#pins = components.pins
     this.#janitor = components.janitor
     this.#verification = components
@@ -37,6 +51,19 @@ export class StoreUpkeep implements Upkeep {
     const { paths, pathsKept, records, bytes, diskBytes } = collected
     const { segments = 0, freedBytes = 0 } = compaction ?? {}
     return { paths, pathsKept, records, bytes, segments, freedBytes, diskBytes }
+  }
+
+  async *adopt(
+    selection: AdoptSelection,
+    init: { readonly sign: boolean },
+    call: Call,
+  ): AsyncGenerator<AdoptReport> {
+    try {
+      yield* this.#adoption.adopt(selection, init, call)
+    } catch (error) {
+      if (!(error instanceof AdoptionError)) throw error
+      throw rpcError('not-found', error.message, error)
+    }
   }
 
   verify(init: { readonly isRepair: boolean }, call: Call): AsyncIterable<VerifyReport> {

@@ -20,7 +20,7 @@ import type { ListedNode } from '../substitution/path-contents.ts'
 import { fromWireEvent, fromWirePeer, fromWireStatus, fromWireVerify } from './node-messages.ts'
 import type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from './node-view.ts'
 import { CLIENT_OPTIONS } from './rpc-options.ts'
-import type { CleanUpInit, CleanUpReport, PinnedPath, VerifyReport } from './upkeep.ts'
+import type { AdoptReport, CleanUpInit, CleanUpReport, PinnedPath, VerifyReport } from './upkeep.ts'
 
 /** What an import came to. */
 export interface Imported {
@@ -140,6 +140,20 @@ export class NodeClient implements Disposable {
       { dryRun: isDryRun, now: isNow, maxBytes },
       call,
     )
+  }
+
+  /** Has the node take in paths of its machine's store where they lie; yields how it goes. */
+  async *adopt(
+    selection: readonly string[] | 'all' | 'signed',
+    init: { sign: boolean },
+    call: Call,
+  ): AsyncGenerator<AdoptReport> {
+    const storePaths = typeof selection === 'string' ? [] : [...selection]
+    const which = { all: selection === 'all', signed: selection === 'signed' }
+    const begin = () => this.#client.adopt({ storePaths, ...which, ...init })
+    for await (const { path, ...progress } of this.#download(begin, call)) {
+      yield { ...progress, path: path && { ...path, error: path.error || undefined } }
+    }
   }
 
   /** Has the node check all that it keeps; yields how it goes. */

@@ -4,7 +4,8 @@ import type { Log } from '../foundation/log.ts'
 import * as wire from '../generated/cairn/node/v1/node.ts'
 import { StorePath } from '../nix/store-path.ts'
 import { type CallHandlers, ownerOnly } from './call-handlers.ts'
-import type { CleanUpReport, PinnedPath, Upkeep, VerifyReport } from './upkeep.ts'
+import { rpcError } from './rpc-error.ts'
+import type { AdoptSelection, CleanUpReport, PinnedPath, Upkeep, VerifyReport } from './upkeep.ts'
 
 /** How often a verification tells how it goes, in milliseconds. */
 const PROGRESS_MS = 200
@@ -45,6 +46,13 @@ export function upkeepCalls(
         return toWireCleanUp(await upkeep.cleanUp(init, call))
       },
     ),
+    Adopt: handlers.download(wire.AdoptRequest, wire.AdoptEvent, async (request, send, call) => {
+      ownerOnly(call)
+      const { sign } = request
+      for await (const { path, ...progress } of upkeep.adopt(selected(request), { sign }, call)) {
+        await send({ ...progress, path: path && { ...path, error: path.error ?? '' } })
+      }
+    }),
     Verify: handlers.download(wire.VerifyRequest, wire.VerifyEvent, async (request, send, call) => {
       ownerOnly(call)
       let toldMs = 0
@@ -61,6 +69,15 @@ export function upkeepCalls(
       if (last !== undefined) await send(toWireVerify(last))
     }),
   }
+}
+
+/** @throws RpcError where it says nothing, or two things */
+function selected({ storePaths, all, signed }: wire.AdoptRequest): AdoptSelection {
+  if (Number(storePaths.length > 0) + Number(all) + Number(signed) !== 1) {
+    throw rpcError('bad-request', 'adopt paths by name, or all, or those that are signed')
+  }
+  if (all || signed) return { which: all ? 'all' : 'signed' }
+  return storePaths.map((it) => StorePath.parse(it))
 }
 
 function toWireCleanUp({ paths, ...counts }: CleanUpReport): wire.CleanUpResponse {

@@ -54,11 +54,39 @@ export interface VerifyReport {
   readonly fault?: StoreFault | undefined
 }
 
+/** What came of a path that was to be adopted. */
+export interface AdoptedPath {
+  readonly storePath: string
+  /** It was here before. */
+  readonly held: boolean
+  readonly narSize: number
+  /** Why it was not adopted; undefined where it is here now. */
+  readonly error?: string | undefined
+}
+
+/** How far adopting has got; `path` where one has just come to its end. */
+export interface AdoptReport {
+  readonly done: number
+  readonly total: number
+  /** Bytes of NARs that were taken in so far. */
+  readonly bytes: number
+  readonly path?: AdoptedPath | undefined
+}
+
+/** Which paths of the machine's own store are adopted. */
+export type AdoptSelection = readonly StorePath[] | { readonly which: 'all' | 'signed' }
+
 /** The port to who keeps the store in order; the daemon, which knows all parts, implements it. */
 export interface Upkeep {
   pin(paths: readonly StorePath[], call: Call): Promise<void>
   unpin(paths: readonly StorePath[], call: Call): Promise<void>
   pins(call: Call): AsyncIterable<PinnedPath>
+  /** Takes in paths of the machine's own store where they lie. */
+  adopt(
+    selection: AdoptSelection,
+    init: { readonly sign: boolean },
+    call: Call,
+  ): AsyncIterable<AdoptReport>
   cleanUp(init: CleanUpInit, call: Call): Promise<CleanUpReport>
   /** Checks all that is kept. With `isRepair` what is rotten is fetched anew, or let go of. */
   verify(init: { readonly isRepair: boolean }, call: Call): AsyncIterable<VerifyReport>

@@ -30,6 +30,7 @@ export const NODE_METHODS = {
   Pins: 'unary',
   CleanUp: 'unary',
   Verify: 'download',
+  Adopt: 'download',
 } as const satisfies Record<string, MethodKind>
 
 /** The two families of names that the same services go by. */

@@ -38,16 +38,21 @@ export class OwnerIntake {
 
   /**
    * Stores a path whose content is in the castore already; where it is shared, others can have it
-   * when this resolves. Signatures that a trusted key belies are left out: they vouch for nothing,
-   * and nobody shall get them from here.
+   * when this resolves. With `sign` false it stays signed as it is. Signatures that a trusted key
+   * belies are left out: they vouch for nothing, and nobody shall get them from here.
    */
-  async take(fields: PathInfoFields, call: Call): Promise<TakenIn> {
+  async take(
+    fields: PathInfoFields,
+    call: Call,
+    init: { readonly sign?: boolean } = {},
+  ): Promise<TakenIn> {
     const given = new PathInfo(fields)
     const held = await this.#pathInfos.get(given.storePath.hash, call)
     const same = held !== undefined && equalBytes(held.narSha256, given.narSha256)
     const merged = same ? given.withSignatures(held.signatures, held.rootSignatures) : given
     const honest = this.#trust.withoutForged(merged)
-    const pathInfo = this.#signer === undefined ? honest : this.#signer.sign(honest)
+    const signer = init.sign === false ? undefined : this.#signer
+    const pathInfo = signer === undefined ? honest : signer.sign(honest)
     return await this.#put(pathInfo, call)
   }
 

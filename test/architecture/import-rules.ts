@@ -18,6 +18,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[] | 'everything
   rpc: ABOVE_SUBSTITUTION,
   mount: ABOVE_SUBSTITUTION,
   retention: ABOVE_SUBSTITUTION,
+  adoption: ABOVE_SUBSTITUTION,
   daemon: 'everything',
   cli: ['foundation', 'daemon'],
 }

@@ -97,13 +97,16 @@ test('each option can come from each source, by the name that it has there', asy
     'store.max_bytes': '50 GB',
     'store.max_age': '90d',
     'store.compression_level': '3',
+    'adopt.follow': 'true',
+    'adopt.paths': 'all',
+    'adopt.root': '/srv/nix',
     log: 'debug',
   }
   const names = Object.keys(OPTIONS) as (keyof typeof OPTIONS)[]
   const env = Object.fromEntries(names.map((name) => [OPTIONS[name].env, texts[name]]))
   const fromEnv = await loadConfig({ env, flags: {} })
   const value = (name: keyof typeof OPTIONS): unknown => {
-    if (name === 'mdns') return false
+    if (texts[name] === 'true' || texts[name] === 'false') return texts[name] === 'true'
     return 'repeatable' in OPTIONS[name] ? [texts[name]] : texts[name]
   }
   const toml = names.map((name) => `${name} = ${JSON.stringify(value(name))}`).join('\n')

@@ -23,7 +23,7 @@ test('every part can have every level', () => {
 
 test.each([
   ['loud', '"loud" is no log level; silent, error, warn, info, debug, trace are'],
-  ['info,bees=trace', '"bees" is no part; daemon, store, sharing, retention, peers, '],
+  ['info,bees=trace', '"bees" is no part; daemon, store, sharing, retention, adoption, '],
   ['peers=', '"" is no log level'],
   ['peers=loud', '"loud" is no log level'],
   ['=trace', '"" is no part'],

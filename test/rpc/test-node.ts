@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { Adoption } from '../../src/adoption/adoption.ts'
+import { StoreFiles } from '../../src/adoption/store-files.ts'
 import type { Castore } from '../../src/castore/castore.ts'
 import { Leases } from '../../src/castore/leases.ts'
 import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.ts'
@@ -113,7 +115,9 @@ export async function testNode(init: TestNodeInit = {}) {
   const documents = new NamedDocumentStore({ records, castore })
   const kept = { ...base, keeper: records, uploads, documents, uses, pins, leases }
   const far = { name: 'nobody', ...NOBODY }
-  const upkeep = new StoreUpkeep({ ...kept, far, janitor: new Janitor(kept) })
+  const files = new StoreFiles()
+  const adoption = new Adoption({ ...kept, records, trust, intake, files })
+  const upkeep = new StoreUpkeep({ ...kept, far, janitor: new Janitor(kept), adoption })
   const view = { status: async () => STATUS, peers: () => PEERS }
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('someone', TOKEN)] })
   const address: ListenAddress =

@@ -21,10 +21,12 @@ const decompress = promisify(zstdDecompress)
 export interface Elsewhere {
   /** The content that a record says is elsewhere; undefined where it is there no more. */
   read(whereabouts: Uint8Array, size: number): Promise<Uint8Array | undefined>
+  /** What was read there is not what it was. */
+  lost(whereabouts: Uint8Array): void
 }
 
 /** Where nothing is. */
-export const NOWHERE: Elsewhere = { read: async () => undefined }
+export const NOWHERE: Elsewhere = { read: async () => undefined, lost: () => undefined }
 
 /**
  * The content of a record by its stored bytes, checked against its digest or checksum; undefined
@@ -40,8 +42,10 @@ export async function contentOf(
   if (packing === 'raw') return isSound({ kind, key, packing, check }, stored) ? stored : undefined
   const content =
     packing === 'zstd' ? await unpacked(stored, size) : await elsewhere.read(stored, size)
-  if (content?.length !== size) return undefined
-  if (isContentAddressed(kind) ? equalBytes(blake3(content), key) : isChecked()) return content
+  const isRight = (): boolean =>
+    isContentAddressed(kind) ? equalBytes(blake3(content!), key) : isChecked()
+  if (content?.length === size && isRight()) return content
+  if (packing === 'elsewhere') elsewhere.lost(stored)
   return undefined
 
   function isChecked(): boolean {

@@ -229,6 +229,27 @@ export interface StoreFault {
   mended: boolean;
 }
 
+export interface AdoptRequest {
+  storePaths: string[];
+  all: boolean;
+  signed: boolean;
+  sign: boolean;
+}
+
+export interface AdoptEvent {
+  done: number;
+  total: number;
+  bytes: number;
+  path?: AdoptedPath | undefined;
+}
+
+export interface AdoptedPath {
+  storePath: string;
+  held: boolean;
+  narSize: number;
+  error: string;
+}
+
 function createBaseLimitsRequest(): LimitsRequest {
   return {};
 }
@@ -2587,6 +2608,243 @@ export const StoreFault: MessageFns<StoreFault> = {
   },
 };
 
+function createBaseAdoptRequest(): AdoptRequest {
+  return { storePaths: [], all: false, signed: false, sign: false };
+}
+
+export const AdoptRequest: MessageFns<AdoptRequest> = {
+  encode(message: AdoptRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.storePaths) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.all !== false) {
+      writer.uint32(16).bool(message.all);
+    }
+    if (message.signed !== false) {
+      writer.uint32(24).bool(message.signed);
+    }
+    if (message.sign !== false) {
+      writer.uint32(32).bool(message.sign);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdoptRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdoptRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePaths.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.signed = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sign = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAdoptEvent(): AdoptEvent {
+  return { done: 0, total: 0, bytes: 0, path: undefined };
+}
+
+export const AdoptEvent: MessageFns<AdoptEvent> = {
+  encode(message: AdoptEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.done !== 0) {
+      writer.uint32(8).uint64(message.done);
+    }
+    if (message.total !== 0) {
+      writer.uint32(16).uint64(message.total);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(24).uint64(message.bytes);
+    }
+    if (message.path !== undefined) {
+      AdoptedPath.encode(message.path, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdoptEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdoptEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.done = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.total = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.path = AdoptedPath.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAdoptedPath(): AdoptedPath {
+  return { storePath: "", held: false, narSize: 0, error: "" };
+}
+
+export const AdoptedPath: MessageFns<AdoptedPath> = {
+  encode(message: AdoptedPath, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.storePath !== "") {
+      writer.uint32(10).string(message.storePath);
+    }
+    if (message.held !== false) {
+      writer.uint32(16).bool(message.held);
+    }
+    if (message.narSize !== 0) {
+      writer.uint32(24).uint64(message.narSize);
+    }
+    if (message.error !== "") {
+      writer.uint32(34).string(message.error);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdoptedPath {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdoptedPath();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePath = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.held = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.narSize = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 export type NodeServiceService = typeof NodeServiceService;
 export const NodeServiceService = {
   import: {
@@ -2716,6 +2974,15 @@ export const NodeServiceService = {
     responseSerialize: (value: CleanUpResponse): Buffer => Buffer.from(CleanUpResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CleanUpResponse => CleanUpResponse.decode(value),
   },
+  adopt: {
+    path: "/cairn.node.v1.NodeService/Adopt" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: AdoptRequest): Buffer => Buffer.from(AdoptRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AdoptRequest => AdoptRequest.decode(value),
+    responseSerialize: (value: AdoptEvent): Buffer => Buffer.from(AdoptEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AdoptEvent => AdoptEvent.decode(value),
+  },
   verify: {
     path: "/cairn.node.v1.NodeService/Verify" as const,
     requestStream: false as const,
@@ -2742,6 +3009,7 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   pin: handleUnaryCall<PinRequest, PinResponse>;
   pins: handleUnaryCall<PinsRequest, PinsResponse>;
   cleanUp: handleUnaryCall<CleanUpRequest, CleanUpResponse>;
+  adopt: handleServerStreamingCall<AdoptRequest, AdoptEvent>;
   verify: handleServerStreamingCall<VerifyRequest, VerifyEvent>;
 }
 
@@ -2908,6 +3176,8 @@ export interface NodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CleanUpResponse) => void,
   ): ClientUnaryCall;
+  adopt(request: AdoptRequest, options?: Partial<CallOptions>): ClientReadableStream<AdoptEvent>;
+  adopt(request: AdoptRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<AdoptEvent>;
   verify(request: VerifyRequest, options?: Partial<CallOptions>): ClientReadableStream<VerifyEvent>;
   verify(
     request: VerifyRequest,
