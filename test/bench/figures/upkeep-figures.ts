@@ -7,6 +7,7 @@ import { blake3 } from '../../../src/foundation/blake3.ts'
 import { unhurriedCall } from '../../../src/foundation/call.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
 import { startDaemon } from '../../fixtures/daemon-process.ts'
+import { buildNixClosure, nixMissing } from '../../fixtures/nix-closure.ts'
 import { makeBigFile, makeSmallFiles } from '../bench-data.ts'
 import type { Figure } from '../figure.ts'
 import { rate, secondsOf } from '../measure.ts'
@@ -25,6 +26,7 @@ const call = unhurriedCall()
 /** Keeping a store in order: cleaning up, and starting on a large one, with its index and without. */
 export async function upkeepFigures(scratch: string, key: BenchKey): Promise<Figure[]> {
   return [
+    ...(await adoptFigures(scratch)),
     ...(await cleanUpFigures(scratch, key)),
     ...(await largeStoreFigures(scratch)),
     ...(await rebuildFigures(scratch)),
@@ -63,6 +65,35 @@ async function cleanUpFigures(scratch: string, key: BenchKey): Promise<Figure[]>
       value: `${check.toFixed(1)} s`,
       baseline: '',
       ratio: `${(50_000 / check).toFixed(0)} blobs/s`,
+      aim: '',
+    },
+  ]
+}
+
+/** Adopting what is in this machine's own store, or a part of it. */
+async function adoptFigures(scratch: string): Promise<Figure[]> {
+  if (nixMissing() !== undefined) {
+    console.error(`no figures of adopting: ${nixMissing()}`)
+    return []
+  }
+  const size = { paths: 40, bigFileBytes: 512 * 1024 ** 2, smallFiles: 20_000 }
+  await using closure = await buildNixClosure(scratch, size)
+  await using node = await startDaemon({ args: ['--no-mdns'] })
+  using client = connectNode(node.rpc)
+  let bytes = 0
+  const seconds = await secondsOf(async () => {
+    for await (const report of client.adopt(closure.paths, { sign: false }, call)) {
+      if (report.path?.error !== undefined) throw new Error(report.path.error)
+      bytes = report.bytes
+    }
+  })
+  const { storedBytes } = await client.status(call)
+  return [
+    {
+      what: `adopting ${(bytes / 1e6).toFixed(0)} MB of /nix/store, 20,000 files`,
+      value: `${seconds.toFixed(1)} s, ${rate(bytes, seconds)}`,
+      baseline: '',
+      ratio: `${(storedBytes / 1e6).toFixed(1)} MB of chunk records`,
       aim: '',
     },
   ]

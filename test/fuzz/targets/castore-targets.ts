@@ -2,12 +2,14 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { decodeWhereabouts, encodeWhereabouts } from '../../../src/adoption/whereabouts-codec.ts'
 import { decodeBlobLayout, encodeBlobLayout } from '../../../src/castore/blob-layout-codec.ts'
 import { CastoreError } from '../../../src/castore/castore-error.ts'
 import { Directory } from '../../../src/castore/model/directory.ts'
 import { decodeRoot, encodeRoot } from '../../../src/castore/model/directory-codec.ts'
 import { DirectoryNode, FileNode, SymlinkNode } from '../../../src/castore/model/node.ts'
 import { RECORD_KINDS, type RecordKind } from '../../../src/castore/record-store.ts'
+import { decodeRemoval, encodeRemoval } from '../../../src/castore/stores/removal-codec.ts'
 import {
   encodeRecordHeader,
   RECORD_HEADER_BYTES,
@@ -72,6 +74,41 @@ const layout: FuzzTarget = {
   },
 }
 
+/** The note of removed records. */
+const removal: FuzzTarget = {
+  name: 'removal',
+  seeds: [
+    encodeRemoval([]),
+    encodeRemoval([
+      { kind: 'chunk', key: noise(32) },
+      { kind: 'path-info', key: noise(20) },
+    ]),
+  ],
+  isRefusal: isCastoreError,
+  check: (input) => {
+    const decoded = decodeRemoval(input)
+    if (decoded !== undefined) {
+      holds(
+        Buffer.from(encodeRemoval(decoded)).equals(Buffer.from(input)),
+        'it is written the same',
+      )
+    }
+  },
+}
+
+/** Where adopted content lies. */
+const whereabouts: FuzzTarget = {
+  name: 'whereabouts',
+  seeds: [encodeWhereabouts({ path: Buffer.from('/nix/store/a'), offset: 262_144 })],
+  isRefusal: isCastoreError,
+  check: (input) => {
+    const decoded = decodeWhereabouts(input)
+    if (decoded === undefined) return
+    holds(decoded.path[0] === 0x2f && !decoded.path.includes(0), 'it is an absolute path')
+    holds(Number.isSafeInteger(decoded.offset) && decoded.offset >= 0, 'it is an offset')
+  },
+}
+
 function record(kind: RecordKind, content: string): Buffer {
   const bytes = Buffer.from(content)
   const isAddressed = kind === 'chunk' || kind === 'directory'
@@ -127,4 +164,11 @@ async function contentOf(directory: string): Promise<string> {
   return found.join('\n')
 }
 
-export const CASTORE_TARGETS: readonly FuzzTarget[] = [directory, root, layout, segment]
+export const CASTORE_TARGETS: readonly FuzzTarget[] = [
+  directory,
+  root,
+  layout,
+  segment,
+  removal,
+  whereabouts,
+]
