@@ -8,6 +8,8 @@ export interface Limit {
 }
 
 export const LIMITS: readonly Limit[] = [
+  {"part":"adoption","name":"FOLLOW_MS","value":3000,"what":"How often it is looked whether Nix has added or removed paths, in milliseconds"},
+  {"part":"adoption","name":"NO_DATABASE_MS","value":60000,"what":"How often it is looked whether there is a database, where there is none, in milliseconds"},
   {"part":"castore","name":"OUTBOARD_BYTES_MAX","value":16777216,"what":"Length of the longest outboard that is kept and told, in bytes"},
   {"part":"castore","name":"CHUNK_BYTES_MAX","value":524288,"what":"Length of the longest chunk, in bytes"},
   {"part":"castore","name":"NAME_BYTES_MAX","value":255,"what":"Length of the longest entry name, in bytes"},
