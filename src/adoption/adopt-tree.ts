@@ -1,11 +1,13 @@
 import { createHash, type Hash } from 'node:crypto'
 import { constants, type Dirent } from 'node:fs'
 import { lstat, open, readdir, readlink } from 'node:fs/promises'
+import { CHUNK_BYTES_MIN } from '../castore/chunking/fast-cdc.ts'
 import type { DirectoryStore } from '../castore/directory-store.ts'
 import { Directory, type Entry } from '../castore/model/directory.ts'
 import { DirectoryNode, FileNode, type Node, SymlinkNode } from '../castore/model/node.ts'
 import { compareBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
+import { readAhead } from '../foundation/read-ahead.ts'
 import {
   DIRECTORY_HEAD,
   ENTRY_TAIL,
@@ -21,6 +23,9 @@ import type { AdoptedBlobs } from './adopted-blobs.ts'
 
 /** How many Directories are stored in one go. */
 const BATCH_DIRECTORIES = 256
+
+/** How many small files are opened and read beyond the one whose turn it is. */
+const FILES_AHEAD = 32
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
@@ -49,6 +54,32 @@ export async function adoptTree(
   if (node === undefined) return undefined
   await walk.finish()
   return { node, ...walk.nar }
+}
+
+interface SmallFile {
+  readonly content: Uint8Array
+  readonly executable: boolean
+}
+
+interface Prepared {
+  readonly name: Buffer
+  /** The file, where it is one that is read whole, ahead of its turn. */
+  readonly small?: SmallFile
+}
+
+/** Reads a small file ahead of its turn; all else waits for it. */
+async function prepare(directory: Buffer, entry: Dirent<Buffer>): Promise<Prepared> {
+  const { name } = entry
+  if (!entry.isFile()) return { name }
+  await using file = await open(Buffer.concat([directory, SLASH, name]), OPEN_FLAGS)
+  const { size, mode } = await file.stat()
+  if (size > CHUNK_BYTES_MIN) return { name }
+  // One byte more than there should be shows that nothing follows.
+  const bytes = Buffer.allocUnsafe(size + 1)
+  const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+  if (bytesRead !== size) return { name } // it changes just now
+  const executable = (mode & constants.S_IXUSR) !== 0
+  return { name, small: { content: bytes.subarray(0, size), executable } }
 }
 
 class Walk {
@@ -100,15 +131,30 @@ class Walk {
     return new FileNode(digest, size, executable)
   }
 
+  async #smallFile(path: Buffer, { content, executable }: SmallFile): Promise<Node> {
+    this.#call.signal.throwIfAborted()
+    const size = content.length
+    this.#say(fileHead(size, executable))
+    this.#say(content)
+    this.#say(fileTail(size))
+    const digest = await this.#blobs.takeSmall(path, content, this.#call)
+    return new FileNode(digest, size, executable)
+  }
+
   async #directory(path: Buffer, level: number): Promise<Node | undefined> {
     if (level >= NAR_LEVELS_MAX) return undefined
     const listed = await readdir(path, { encoding: 'buffer', withFileTypes: true })
-    const names = listed.map(({ name }: Dirent<Buffer>) => name).sort(compareBytes)
+    const names = listed.sort((a, b) => compareBytes(a.name, b.name))
     this.#say(DIRECTORY_HEAD)
     const entries: Entry[] = []
-    for (const name of names) {
+    const prepared = readAhead(names, FILES_AHEAD, (entry) => prepare(path, entry))
+    for await (const { name, small } of prepared) {
       this.#say(entryHead(name))
-      const node = await this.node(Buffer.concat([path, SLASH, name]), level + 1)
+      const below = Buffer.concat([path, SLASH, name])
+      const node =
+        small === undefined
+          ? await this.node(below, level + 1)
+          : await this.#smallFile(below, small)
       if (node === undefined) return undefined
       this.#say(ENTRY_TAIL)
       entries.push({ name, node })

@@ -70,6 +70,14 @@ export class AdoptedBlobs {
     return built.digest
   }
 
+  /** Takes in a file that fits in the smallest chunk, and has been read. */
+  async takeSmall(path: Buffer, content: Uint8Array, call: Call): Promise<Digest> {
+    if (content.length === 0) return EMPTY_BLOB
+    const digest = Digest.ofContent(content)
+    await this.#note(digest, content, encodeWhereabouts({ path, offset: 0 }), call)
+    return digest
+  }
+
   async #note(
     digest: Digest,
     bytes: Uint8Array,

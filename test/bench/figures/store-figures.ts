@@ -7,6 +7,7 @@ import type { Disk } from '../../../src/castore/stores/disk.ts'
 import { recordCastore } from '../../../src/castore/stores/record-castore.ts'
 import { SegmentRecordStore } from '../../../src/castore/stores/segment-record-store.ts'
 import { systemDisk } from '../../../src/castore/stores/system-disk.ts'
+import { YoungCollector } from '../../../src/daemon/young-collector.ts'
 import { unhurriedCall } from '../../../src/foundation/call.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
 import { dumpPath } from '../../../src/nar/dump-path.ts'
@@ -36,8 +37,21 @@ interface TakenIn {
   readonly syncs: number
 }
 
-/** Taking content in: what packing costs and saves, what is found to be the same, how often it syncs. */
+/**
+ * Taking content in, with the heap that a daemon gives itself: what packing costs and saves, what is found to be the same, how often it
+ * syncs.
+ */
 export async function storeFigures(scratch: string): Promise<Figure[]> {
+  const collector = new YoungCollector()
+  await collector.start()
+  try {
+    return await figuresOf(scratch)
+  } finally {
+    await collector.stop()
+  }
+}
+
+async function figuresOf(scratch: string): Promise<Figure[]> {
   const figures: Figure[] = []
   const small = join(scratch, 'small')
   const smallBytes = await makeSmallFiles(small, 20_000)
