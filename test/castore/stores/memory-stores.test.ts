@@ -2,11 +2,14 @@ import { MemoryRecordStore } from '../../../src/castore/stores/memory-record-sto
 import { recordCastore } from '../../../src/castore/stores/record-castore.ts'
 import { blobStoreContract } from '../../contracts/blob-store-contract.ts'
 import { directoryStoreContract } from '../../contracts/directory-store-contract.ts'
+import { recordKeeperContract } from '../../contracts/record-keeper-contract.ts'
 import { recordStoreContract } from '../../contracts/record-store-contract.ts'
 
 const disposable = { [Symbol.asyncDispose]: async () => undefined }
 
-recordStoreContract('memory', async () => Object.assign(new MemoryRecordStore(), disposable))
+const memory = async () => Object.assign(new MemoryRecordStore(), disposable)
+recordStoreContract('memory', memory)
+recordKeeperContract('memory', memory)
 
 const castore = async () => ({
   ...recordCastore({ records: new MemoryRecordStore() }),

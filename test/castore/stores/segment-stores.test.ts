@@ -11,6 +11,7 @@ import { blake3 } from '../../../src/foundation/blake3.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
 import { blobStoreContract } from '../../contracts/blob-store-contract.ts'
 import { directoryStoreContract } from '../../contracts/directory-store-contract.ts'
+import { recordKeeperContract } from '../../contracts/record-keeper-contract.ts'
 import { recordStoreContract } from '../../contracts/record-store-contract.ts'
 import { call, collect, noise } from '../../fixtures/content.ts'
 import { temporaryDirectory } from '../../fixtures/temporary-directory.ts'
@@ -25,10 +26,12 @@ async function fresh() {
   return { store, dispose }
 }
 
-recordStoreContract('segments', async () => {
+const disposable = async () => {
   const { store, dispose } = await fresh()
   return Object.assign(store, { [Symbol.asyncDispose]: dispose })
-})
+}
+recordStoreContract('segments', disposable)
+recordKeeperContract('segments', disposable)
 
 const castore = async () => {
   const { store, dispose } = await fresh()
