@@ -26,7 +26,7 @@ export class GroupSync {
 
   /** Begins one in the background, unless one is under way. */
   begin(): void {
-    if (this.#running !== undefined) return
+    if (this.#running !== undefined || this.#next !== undefined) return
     this.#run(false).catch((error) => {
       this.#failure = error // the next put tries again and tells
     })
@@ -34,8 +34,10 @@ export class GroupSync {
 
   #run(isLasting: boolean): Promise<void> {
     this.#isLasting ||= isLasting
+    // Between the end of one and the begin of the next that waits for it none is running.
+    if (this.#next !== undefined) return this.#next
     if (this.#running === undefined) return this.#begin()
-    this.#next ??= this.#running
+    this.#next = this.#running
       .catch(() => undefined) // told to those who waited for that one
       .then(() => {
         this.#next = undefined

@@ -52,8 +52,9 @@ export class SegmentCompaction {
   }
 
   async run(call: Call): Promise<Compacted> {
-    const { files, settle } = this.#parts
+    const { files, log, settle } = this.#parts
     const segment = this.#segment
+    await files.syncNames() // what was removed before does not come back
     const isOldest = (await files.list())[0] === segment
     const path = files.pathOf(segment)
     let fileBytes = 0
@@ -66,6 +67,9 @@ export class SegmentCompaction {
     }
     await this.#flush(call)
     await this.#carry(call)
+    await settle()
+    // The log says now that all this was synced, so the segment is known to be gone, and not lost.
+    await log.append([], () => undefined)
     await settle()
     await files.remove(segment)
     return { movedBytes: this.#movedBytes, freedBytes: fileBytes - this.#movedBytes }
@@ -92,11 +96,14 @@ export class SegmentCompaction {
     this.#batch = []
     this.#batchBytes = 0
     if (moving.length === 0) return
-    const places = await log.append(moving.map(itemOf))
-    for (const [i, { kind, key, location }] of moving.entries()) {
-      pending.add({ kind, key }, places[i]!, location)
-      this.#movedBytes += RECORD_HEADER_BYTES + location.bytes
-    }
+    await log.append(moving.map(itemOf), (places) => {
+      for (const [i, found] of moving.entries()) {
+        const { kind, key, location } = found
+        this.#movedBytes += RECORD_HEADER_BYTES + location.bytes
+        // Content may have come here meanwhile that was elsewhere: then the copy is dead.
+        if (this.#isLive(found)) pending.add({ kind, key }, places[i]!, location)
+      }
+    })
   }
 
   /**
@@ -106,9 +113,23 @@ export class SegmentCompaction {
   async #carry(call: Call): Promise<void> {
     const { log, changing, locate } = this.#parts
     using _turn = await changing.acquire(1, call)
-    const gone = this.#carried.filter((name) => locate(name) === undefined)
-    for (let i = 0; i < gone.length; i += REMOVED_PER_NOTE_MAX) {
-      await log.append([removalItem(gone.slice(i, i + REMOVED_PER_NOTE_MAX))])
+    for (let i = 0; i < this.#carried.length; i += REMOVED_PER_NOTE_MAX) {
+      const names = this.#carried.slice(i, i + REMOVED_PER_NOTE_MAX)
+      await this.#written(names)
+      // Nothing is awaited from here to the append, which goes before what is put from now on.
+      const gone = names.filter((name) => locate(name) === undefined)
+      if (gone.length > 0) await log.append([removalItem(gone)], () => undefined)
+    }
+  }
+
+  /** Resolves when none of these is being written: a note behind it would remove it again. */
+  async #written(names: readonly RecordName[]): Promise<void> {
+    for (;;) {
+      const writing = names.flatMap(
+        ({ kind, key }) => this.#parts.pending.reserved(kind, key) ?? [],
+      )
+      if (writing.length === 0) return
+      await Promise.allSettled(writing)
     }
   }
 

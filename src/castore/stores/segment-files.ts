@@ -82,7 +82,8 @@ export class SegmentFiles {
   async close(): Promise<void> {
     const all = [...this.#open.values()]
     this.#open.clear()
-    for (const open of all) await (await open.file).close()
+    const closed = await Promise.allSettled(all.map(async (open) => (await open.file).close()))
+    for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason
   }
 
   #use(segment: number): OpenSegment {

@@ -2,23 +2,16 @@ import { unhurriedCall } from '../../foundation/call.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
 import type { Packing, RecordKind, RecordName, StoredRecord } from '../record-store.ts'
 import type { DiskFile } from './disk.ts'
+import { LogPieces, stagingBytes, writeAll } from './log-pieces.ts'
 import { comparePositions, type LogPosition, type RecordLocation } from './record-location.ts'
 import { encodeRemoval } from './removal-codec.ts'
 import type { SegmentFiles } from './segment-files.ts'
-import {
-  checkOf,
-  encodeRecordHeader,
-  type LogNote,
-  RECORD_HEADER_BYTES,
-  type RecordHeader,
-} from './segment-record.ts'
+import { checkOf, type LogNote, RECORD_HEADER_BYTES } from './segment-record.ts'
 import { encodeSynced } from './synced-codec.ts'
+import { writeAgain } from './write-again.ts'
 
 /** A segment that has grown past this many bytes is closed and the next one begun. */
 export const SEGMENT_BYTES = 64 * 1024 * 1024
-
-/** Records up to this many bytes are copied together, so that one write carries many. */
-const COPY_BYTES_MAX = 32 * 1024
 
 /** The staging buffer for such copies is kept from write to write up to this many bytes. */
 const STAGING_BYTES_MAX = 4 * 1024 * 1024
@@ -50,12 +43,24 @@ function noteItem(kind: LogNote, bytes: Uint8Array): LogItem {
   return { kind, key: new Uint8Array(0), bytes, packing: 'raw', size: bytes.length }
 }
 
+/** How a log is tuned. */
+export interface SegmentLogInit {
+  /** Length in bytes beyond which a segment is full; {@link SEGMENT_BYTES} by default. */
+  readonly segmentBytes?: number | undefined
+}
+
+/** Told where items went, in the order of the log, before anything else is appended. */
+export type Taken = (places: readonly RecordLocation[]) => void
+
 /**
  * The writing end of the log: appends records to the newest segment file, in the order of the
- * calls, and brings them to stable storage when asked. A write that fails changes nothing.
+ * calls, and brings them to stable storage when asked. A write that fails changes nothing. A sync
+ * that fails may have cost what was written before it, though it can be read still, and the next
+ * one would not tell: so it is written again.
  */
 export class SegmentLog {
   readonly #files: SegmentFiles
+  readonly #segmentBytes: number
   readonly #turn = new Semaphore(1)
   readonly #unsynced: DiskFile[] = []
   #current: DiskFile | undefined
@@ -65,13 +70,28 @@ export class SegmentLog {
   /** Up to where the log is on stable storage, and up to where it says so itself. */
   #synced: LogPosition
   #noted: LogPosition
+  /** Whether something may lie behind the log's end that was never appended. */
+  #isRagged = false
+  /** Whether an append or a sync has failed, and no sync came to a good end since. */
+  #hasFailed = false
+  /** Whether a sync has failed and nothing was written again since. */
+  #isDoubtful = false
 
   /** Appends from `position` on: the end of the newest segment, or the start of a new one. */
-  constructor(files: SegmentFiles, position: LogPosition) {
+  constructor(files: SegmentFiles, position: LogPosition, init: SegmentLogInit = {}) {
     this.#files = files
+    this.#segmentBytes = init.segmentBytes ?? SEGMENT_BYTES
     this.#position = position
     this.#synced = position
     this.#noted = position
+  }
+
+  /**
+   * Whether something was tried that failed: stable storage may hold what the log does not, until
+   * the next sync.
+   */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   /** Where the next record will go. */
@@ -80,30 +100,42 @@ export class SegmentLog {
   }
 
   /**
-   * Writes items; resolves once they can be read, with their places in the same order. Before them
-   * goes a note of what has been synced since the last one: by it a rotten record can be told from
-   * a torn end of the log.
+   * Writes items, in the order of the calls, and tells where they went once they can be read.
+   * Before them goes a note of what has been synced since the last one: by it a rotten record can
+   * be told from a torn end of the log.
    */
-  async append(items: readonly LogItem[]): Promise<RecordLocation[]> {
+  async append(items: readonly LogItem[], taken: Taken): Promise<void> {
     using _turn = await this.#turn.acquire(1, noHurry)
+    await this.#mend()
     const file = await this.#segment()
+    const synced = this.#synced
+    const isNoted = comparePositions(synced, this.#noted) === 0
+    const notes = isNoted ? [] : [noteItem('synced', encodeSynced(synced))]
     try {
-      if (comparePositions(this.#synced, this.#noted) === 0) return await this.#append(file, items)
-      const note = noteItem('synced', encodeSynced(this.#synced))
-      const [, ...places] = await this.#append(file, [note, ...items])
-      this.#noted = this.#synced
-      return places
+      const places = await this.#append(file, [...notes, ...items])
+      this.#noted = synced
+      taken(places.slice(notes.length))
     } catch (error) {
-      // What was half written lies behind the log's end and is overwritten by the next append; it
-      // is cut off all the same, so that a full disk gets its space back.
-      await file.truncate(this.#position.offset).catch(() => undefined)
+      this.#isRagged = true
+      this.#hasFailed = true
+      await this.#mend().catch(() => undefined) // whoever comes next tries again, and is told
       throw error
     }
   }
 
+  /**
+   * Cuts off what a failed write has left behind the log's end: a recovery would take it for a part
+   * of the log, and a full disk needs the space.
+   */
+  async #mend(): Promise<void> {
+    if (!this.#isRagged) return
+    await this.#current?.truncate(this.#position.offset)
+    this.#isRagged = false
+  }
+
   async #append(file: DiskFile, items: readonly LogItem[]): Promise<RecordLocation[]> {
     const locations: RecordLocation[] = []
-    const pieces = new Pieces(this.#stagingFor(items))
+    const pieces = new LogPieces(this.#stagingFor(items))
     const { segment } = this.#position
     let offset = this.#position.offset
     for (const { kind, key, bytes, packing, size } of items) {
@@ -130,7 +162,7 @@ export class SegmentLog {
 
   /** The file to append to; begins a new one where the newest is full. */
   async #segment(): Promise<DiskFile> {
-    if (this.#current !== undefined && this.#position.offset >= SEGMENT_BYTES) {
+    if (this.#current !== undefined && this.#position.offset >= this.#segmentBytes) {
       this.#current = undefined // its handle stays among the unsynced until the next sync
       this.#position = { segment: this.#position.segment + 1, offset: 0 }
     }
@@ -146,14 +178,20 @@ export class SegmentLog {
 
   /**
    * Brings to stable storage all that was appended before; says up to where. Only one call at a
-   * time may be under way.
+   * time may be under way. @throws CastoreError 'record-corrupt' where a sync that failed has cost
+   * what was appended: from then on each one fails, until the store is opened again
    */
   async sync(): Promise<LogPosition> {
-    const { files, newNames, position } = await this.#takeUnsynced()
+    const { files, current, newNames, position } = await this.#takeUnsynced()
     try {
+      if (this.#isDoubtful) {
+        await writeAgain(this.#files, { from: this.#synced, to: position })
+        this.#isDoubtful = false
+      }
       for (const file of files) {
         await file.sync()
-        if (file !== this.#current) {
+        // What was the current one then may be full by now, with more in it than this sync covers.
+        if (file !== current) {
           this.#unsynced.splice(this.#unsynced.indexOf(file), 1)
           await file.close()
         }
@@ -161,6 +199,8 @@ export class SegmentLog {
       if (newNames) await this.#files.syncNames()
     } catch (error) {
       this.#newNames ||= newNames
+      this.#isDoubtful = true
+      this.#hasFailed = true
       throw error
     }
     this.#synced = position
@@ -169,87 +209,26 @@ export class SegmentLog {
 
   async #takeUnsynced(): Promise<{
     files: DiskFile[]
+    current: DiskFile | undefined
     newNames: boolean
     position: LogPosition
   }> {
     using _turn = await this.#turn.acquire(1, noHurry) // a write under way counts as before
+    await this.#mend()
     const newNames = this.#newNames
     this.#newNames = false
-    return { files: [...this.#unsynced], newNames, position: this.#position }
+    this.#hasFailed = false
+    const files = [...this.#unsynced]
+    return { files, current: this.#current, newNames, position: this.#position }
   }
 
   async close(): Promise<void> {
     if (comparePositions(this.#synced, this.#noted) !== 0) {
       // A note that can not be written, on a full disk, is no loss as long as nothing rots.
-      await this.append([]).catch(() => undefined)
+      await this.append([], () => undefined).catch(() => undefined)
     }
-    for (const file of this.#unsynced.splice(0)) await file.close()
     this.#current = undefined
+    const closed = await Promise.allSettled(this.#unsynced.splice(0).map((file) => file.close()))
+    for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason
   }
-}
-
-/** Collects headers and bytes for one write: small ones copied together, large ones as they are. */
-class Pieces {
-  readonly #pieces: Uint8Array[] = []
-  readonly #staging: Buffer
-  #begin = 0
-  #end = 0
-
-  constructor(staging: Buffer) {
-    this.#staging = staging
-  }
-
-  add(header: RecordHeader, bytes: Uint8Array): void {
-    encodeRecordHeader(header, this.#staging, this.#end)
-    this.#end += RECORD_HEADER_BYTES
-    if (bytes.length <= COPY_BYTES_MAX) {
-      this.#staging.set(bytes, this.#end)
-      this.#end += bytes.length
-    } else {
-      this.#flush()
-      this.#pieces.push(bytes)
-    }
-  }
-
-  take(): Uint8Array[] {
-    this.#flush()
-    return this.#pieces
-  }
-
-  #flush(): void {
-    if (this.#end > this.#begin) this.#pieces.push(this.#staging.subarray(this.#begin, this.#end))
-    this.#begin = this.#end
-  }
-}
-
-/** How many bytes of staging a write of these needs. */
-function stagingBytes(items: readonly LogItem[]): number {
-  let total = items.length * RECORD_HEADER_BYTES
-  for (const { bytes } of items) if (bytes.length <= COPY_BYTES_MAX) total += bytes.length
-  return total
-}
-
-/** How many pieces one system call may carry on every system that Node runs on. */
-const WRITE_PIECES_MAX = 512
-
-async function writeAll(file: DiskFile, pieces: Uint8Array[], start: number): Promise<void> {
-  let position = start
-  for (let i = 0; i < pieces.length; i += WRITE_PIECES_MAX) {
-    let rest = pieces.slice(i, i + WRITE_PIECES_MAX)
-    while (rest.length > 0) {
-      const written = await file.write(rest, position)
-      position += written
-      rest = behind(rest, written)
-    }
-  }
-}
-
-/** What remains of the pieces once their first `written` bytes are gone: a write may be short. */
-function behind(pieces: Uint8Array[], written: number): Uint8Array[] {
-  let skip = written
-  let i = 0
-  while (i < pieces.length && skip >= pieces[i]!.length) skip -= pieces[i++]!.length
-  const rest = pieces.slice(i)
-  if (skip > 0) rest[0] = rest[0]!.subarray(skip)
-  return rest
 }

@@ -3,10 +3,8 @@ import { type Call, unhurriedCall } from '../../foundation/call.ts'
 import type { Log } from '../../foundation/log.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
-import { DigestSet } from '../digest-set.ts'
 import type { Compacted, HeldRecord, RecordKeeper, SegmentUsage } from '../record-keeper.ts'
 import {
-  isCollected,
   isContentAddressed,
   type PackedRecord,
   type RecordKind,
@@ -14,6 +12,7 @@ import {
   type RecordTotals,
   type StoredRecord,
 } from '../record-store.ts'
+import { Condemnation } from './condemnation.ts'
 import type { Disk } from './disk.ts'
 import { GroupSync } from './group-sync.ts'
 import { LevelRecordIndex } from './level-record-index.ts'
@@ -24,7 +23,7 @@ import { RecordNames } from './record-names.ts'
 import { REMOVED_PER_NOTE_MAX } from './removal-codec.ts'
 import { SegmentCompaction } from './segment-compaction.ts'
 import { SegmentFiles } from './segment-files.ts'
-import { itemOf, removalItem, SegmentLog } from './segment-log.ts'
+import { itemOf, removalItem, SegmentLog, type SegmentLogInit } from './segment-log.ts'
 import { readRecords, rotten } from './segment-reads.ts'
 import { isSound } from './segment-record.ts'
 import { recover } from './segment-recovery.ts'
@@ -49,6 +48,15 @@ export interface SegmentStoreComponents {
   readonly elsewhere?: Elsewhere
 }
 
+/** How a store is tuned. */
+export interface SegmentStoreInit extends SegmentLogInit {
+  /**
+   * After so many bytes without a sync, one is begun in the background;
+   * {@link UNSYNCED_BYTES_MAX} by default.
+   */
+  readonly unsyncedBytesMax?: number
+}
+
 /**
  * Records in append-only segment files under a Level index. The log is the truth: the index learns
  * of a record only once it is on stable storage, remembers how far it has read, and catches up at
@@ -63,23 +71,26 @@ export class SegmentRecordStore implements RecordKeeper {
   readonly #notes: Log
   readonly #reading: Parameters<typeof readRecords>[0]
   /** To be removed soon, and being removed just now. */
-  readonly #condemned = new RecordNames()
+  readonly #condemnation = new Condemnation()
   readonly #doomed = new RecordNames()
-  /** What was asked for or put since the collection began that is under way, if one is. */
-  #touched: DigestSet | undefined
   /** Held while something changes that is not only added to: names, removals, moves. */
   readonly #changing = new Semaphore(1)
   #withdrawing: Promise<unknown> = Promise.resolve()
   readonly #syncing = new GroupSync({ work: (isLasting) => this.#bringToStorage(isLasting) })
+  readonly #unsyncedBytesMax: number
 
-  private constructor(parts: {
-    files: SegmentFiles
-    log: SegmentLog
-    index: LevelRecordIndex
-    pending: PendingIndex
-    elsewhere: Elsewhere
-    notes: Log
-  }) {
+  private constructor(
+    parts: {
+      files: SegmentFiles
+      log: SegmentLog
+      index: LevelRecordIndex
+      pending: PendingIndex
+      elsewhere: Elsewhere
+      notes: Log
+    },
+    init: SegmentStoreInit,
+  ) {
+    this.#unsyncedBytesMax = init.unsyncedBytesMax ?? UNSYNCED_BYTES_MAX
     this.#files = parts.files
     this.#log = parts.log
     this.#index = parts.index
@@ -93,7 +104,10 @@ export class SegmentRecordStore implements RecordKeeper {
    * Opens or creates a store in `directory`, catching up with the log first.
    * @throws CastoreError 'store-unusable'
    */
-  static async open(components: SegmentStoreComponents): Promise<SegmentRecordStore> {
+  static async open(
+    components: SegmentStoreComponents,
+    init: SegmentStoreInit = {},
+  ): Promise<SegmentRecordStore> {
     const { directory, log, disk = systemDisk, elsewhere = NOWHERE } = components
     const segments = join(directory, 'segments')
     await disk.makeDirectory(segments)
@@ -102,9 +116,9 @@ export class SegmentRecordStore implements RecordKeeper {
     const files = new SegmentFiles({ disk }, { directory: segments })
     try {
       const { pending, end } = await recover({ files, index, log })
-      const writing = new SegmentLog(files, end)
+      const writing = new SegmentLog(files, end, init)
       const parts = { files, log: writing, index, pending, elsewhere, notes: log }
-      return new SegmentRecordStore(parts)
+      return new SegmentRecordStore(parts, init)
     } catch (error) {
       await index.close()
       throw error
@@ -117,7 +131,7 @@ export class SegmentRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(number | undefined)[]> {
     call.signal.throwIfAborted()
-    this.#touch(kind, keys)
+    this.#condemnation.touch(kind, keys)
     return this.#locate(kind, keys).map((location) => location?.size)
   }
 
@@ -127,7 +141,7 @@ export class SegmentRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
     call.signal.throwIfAborted()
-    this.#touch(kind, keys)
+    this.#condemnation.touch(kind, keys)
     return await this.#contents(kind, keys, (name, location) => this.#withdraw(name, location))
   }
 
@@ -170,7 +184,7 @@ export class SegmentRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(PackedRecord | undefined)[]> {
     call.signal.throwIfAborted()
-    this.#touch(kind, keys)
+    this.#condemnation.touch(kind, keys)
     return await readRecords(this.#reading, { kind, keys }, async (name, location, stored) => {
       const { packing, check, size } = location
       if (packing === 'elsewhere') return undefined
@@ -183,14 +197,14 @@ export class SegmentRecordStore implements RecordKeeper {
     call.signal.throwIfAborted()
     if (this.#syncing.hasFailed) await this.sync(call)
     const keys = records.map((record) => record.key)
-    this.#touch(kind, keys)
+    this.#condemnation.touch(kind, keys)
     if (isContentAddressed(kind)) await this.#putContent(kind, records, keys)
     else {
       using _turn = await this.#changing.acquire(1, call)
-      await this.#append(kind, records, this.#locate(kind, keys))
+      await this.#append(kind, records)
     }
     const { bytes, records: count } = this.#pending.size
-    if (bytes >= UNSYNCED_BYTES_MAX || count >= UNSYNCED_RECORDS_MAX) this.#syncing.begin()
+    if (bytes >= this.#unsyncedBytesMax || count >= UNSYNCED_RECORDS_MAX) this.#syncing.begin()
   }
 
   async #putContent(
@@ -202,7 +216,6 @@ export class SegmentRecordStore implements RecordKeeper {
     // Nothing is awaited between the look at what is reserved and reserving it, so that two puts
     // of the same content at the same time store it once.
     const wanted: StoredRecord[] = []
-    const replaced: (RecordLocation | undefined)[] = []
     const others: Promise<void>[] = []
     const taken = new Set<string>()
     for (const [i, record] of records.entries()) {
@@ -218,25 +231,22 @@ export class SegmentRecordStore implements RecordKeeper {
         continue
       }
       wanted.push(record)
-      replaced.push(known[i])
     }
-    if (wanted.length > 0) await this.#append(kind, wanted, replaced)
+    if (wanted.length > 0) await this.#append(kind, wanted)
     await Promise.all(others)
   }
 
-  async #append(
-    kind: RecordKind,
-    records: readonly StoredRecord[],
-    replaced: readonly (RecordLocation | undefined)[],
-  ): Promise<void> {
+  async #append(kind: RecordKind, records: readonly StoredRecord[]): Promise<void> {
     const written = Promise.withResolvers<void>()
     written.promise.catch(() => undefined) // told to whoever waits for the same record
     using _reservation = this.#pending.reserve(kind, records, written.promise)
     try {
-      const locations = await this.#log.append(records.map((record) => itemOf(kind, record)))
-      for (const [i, location] of locations.entries()) {
-        this.#pending.add({ kind, key: records[i]!.key }, location, replaced[i])
-      }
+      const items = records.map((record) => itemOf(kind, record))
+      await this.#log.append(items, (places) => {
+        for (const [i, { key }] of records.entries()) {
+          this.#pending.add({ kind, key }, places[i]!, this.#known(kind, key))
+        }
+      })
       written.resolve()
     } catch (error) {
       written.reject(error)
@@ -252,16 +262,18 @@ export class SegmentRecordStore implements RecordKeeper {
   async #remove(names: readonly RecordName[]): Promise<void> {
     for (let i = 0; i < names.length; i += REMOVED_PER_NOTE_MAX) {
       const held = names.slice(i, i + REMOVED_PER_NOTE_MAX).flatMap(({ kind, key }) => {
-        const [location] = this.#locate(kind, [key])
-        return location === undefined ? [] : [{ kind, key, location }]
+        return this.#locate(kind, [key])[0] === undefined ? [] : [{ kind, key }]
       })
       if (held.length === 0) continue
       // From now on they are absent: who puts one again stores it again, behind the note.
       for (const name of held) this.#doomed.add(name)
       try {
-        const [note] = await this.#log.append([removalItem(held)])
-        const end = behind(note!)
-        for (const { location, ...name } of held) this.#pending.remove(name, location, end)
+        await this.#log.append([removalItem(held)], ([note]) => {
+          for (const name of held) {
+            const removed = this.#known(name.kind, name.key)
+            if (removed !== undefined) this.#pending.remove(name, removed, behind(note!))
+          }
+        })
       } finally {
         for (const { kind, key } of held) this.#doomed.delete(kind, [key])
       }
@@ -273,7 +285,8 @@ export class SegmentRecordStore implements RecordKeeper {
   }
 
   async #bringToStorage(isLasting: boolean): Promise<void> {
-    if (this.#pending.size.records === 0 && !isLasting) return
+    const isDone = this.#pending.size.records === 0 && !this.#log.hasFailed
+    if (isDone && !isLasting) return
     const position = await this.#log.sync()
     const { entries, mark } = this.#pending.upTo(position)
     await this.#index.advance(entries, mark, isLasting)
@@ -303,35 +316,25 @@ export class SegmentRecordStore implements RecordKeeper {
   }
 
   watch(): void {
-    this.#touched = new DigestSet()
+    this.#condemnation.watch()
   }
 
   condemn(names: readonly RecordName[]): void {
-    for (const name of names) {
-      if (this.#touched?.has(name.key) !== true) this.#condemned.add(name)
-    }
-  }
-
-  /** Somebody relies on these, if they are there. */
-  #touch(kind: RecordKind, keys: readonly Uint8Array[]): void {
-    if (this.#touched === undefined || !isCollected(kind)) return
-    this.#condemned.delete(kind, keys)
-    for (const key of keys) this.#touched.add(key)
+    this.#condemnation.condemn(names)
   }
 
   condemned(): number {
-    return this.#condemned.size
+    return this.#condemnation.size
   }
 
   pardonAll(): void {
-    this.#condemned.clear()
-    this.#touched = undefined
+    this.#condemnation.pardonAll()
   }
 
   async removeCondemned(call: Call): Promise<void> {
     for (;;) {
       using _turn = await this.#changing.acquire(1, call)
-      const names = this.#condemned.take(REMOVED_PER_NOTE_MAX)
+      const names = this.#condemnation.take(REMOVED_PER_NOTE_MAX)
       if (names.length === 0) return
       await this.#remove(names)
     }
@@ -372,9 +375,12 @@ export class SegmentRecordStore implements RecordKeeper {
       await this.#withdrawing
       await this.sync(noHurry)
     } finally {
-      await this.#log.close()
-      await this.#files.close()
-      await this.#index.close()
+      try {
+        await this.#log.close()
+        await this.#files.close()
+      } finally {
+        await this.#index.close()
+      }
     }
   }
 
@@ -382,14 +388,13 @@ export class SegmentRecordStore implements RecordKeeper {
     await this.close()
   }
 
+  /** Where a record is by what the log and the index hold, whether it is being removed or not. */
+  #known(kind: RecordKind, key: Uint8Array): RecordLocation | undefined {
+    const pending = this.#pending.latest(kind, key)
+    return pending === undefined ? this.#index.locate(kind, [key])[0] : pending.location
+  }
+
   #locate(kind: RecordKind, keys: readonly Uint8Array[]): (RecordLocation | undefined)[] {
-    const found = keys.map((key) =>
-      this.#doomed.has(kind, key) ? { location: undefined } : this.#pending.latest(kind, key),
-    )
-    const missing = keys.filter((_, i) => found[i] === undefined)
-    if (missing.length === 0) return found.map((it) => it!.location)
-    const indexed = this.#index.locate(kind, missing)
-    let next = 0
-    return found.map((it) => (it === undefined ? indexed[next++] : it.location))
+    return keys.map((key) => (this.#doomed.has(kind, key) ? undefined : this.#known(kind, key)))
   }
 }

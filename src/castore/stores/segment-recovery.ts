@@ -5,6 +5,7 @@ import { PendingIndex } from './pending-index.ts'
 import { comparePositions, type LogPosition, type RecordLocation } from './record-location.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { type ScanStep, scanSegment } from './segment-scan.ts'
+import { writeAgain } from './write-again.ts'
 
 /** After so many records from the segments the index takes them over. */
 const REPLAYED_MAX = 16_384
@@ -25,60 +26,97 @@ export interface Recovered {
  * Brings the index up to the log. What the log holds beyond the index's mark is read and checked;
  * where the log is shorter than the mark says, all of it. Damage that a later note says was on
  * stable storage once is rot: the sound records behind it count. Else it is the torn end of what
- * was never acknowledged, and is cut.
+ * was never acknowledged, and is cut. The rest of that is then brought to stable storage: whoever
+ * finds it there from now on relies on it.
  */
 export async function recover(parts: Parts): Promise<Recovered> {
+  const { index, log } = parts
   const mark = await trustedMark(parts)
-  const pending = new PendingIndex(mark?.totals)
-  const end = await new Replay(parts, pending).run(mark?.position)
-  return { pending, end }
+  if (mark === undefined) await index.clear()
+  const replay = new Replay(parts, new PendingIndex(mark?.totals), mark?.position)
+  const replayed = await replay.run()
+  if (replayed !== 'index-outdated') return replayed
+  log.warn('segments were compacted away since the index was written, rebuilding it')
+  await index.clear()
+  const anew = await new Replay(parts, new PendingIndex(), undefined).run()
+  if (anew === 'index-outdated') throw new Error('an empty index is not outdated')
+  return anew
 }
 
-/** The index's mark, unless the log is shorter than that: then the index is emptied. */
+/** The index's mark, unless the log is shorter than that, or the index has lost something. */
 async function trustedMark({ index, files, log }: Parts): Promise<IndexMark | undefined> {
   const mark = await index.mark()
   if (mark === undefined) return undefined
   const { segment, offset } = mark.position
   if (offset === 0 || ((await files.facts(segment))?.bytes ?? 0) >= offset) return mark
   log.warn('segments are shorter than the index says, rebuilding it', { segment, offset })
-  await index.clear()
   return undefined
 }
 
 class Replay {
   readonly #parts: Parts
   readonly #pending: PendingIndex
+  readonly #from: LogPosition
+  readonly #hasMark: boolean
   #segments: ReadonlySet<number> = new Set()
-  /** Up to where the log was on stable storage by its own account, once that was looked for. */
-  #synced: LogPosition | undefined
+  /** Up to where the log is known to be on stable storage: by the mark, or notes that were read. */
+  #stable: LogPosition
+  /** The same, by a note further on that was looked for. */
+  #noted: LogPosition = { segment: 0, offset: 0 }
+  /** Up to where the index has taken over what there is. */
+  #settled: LogPosition
   #records = 0
   #leftOut = 0
 
-  constructor(parts: Parts, pending: PendingIndex) {
+  constructor(parts: Parts, pending: PendingIndex, from: LogPosition | undefined) {
     this.#parts = parts
     this.#pending = pending
+    this.#hasMark = from !== undefined
+    this.#from = from ?? { segment: 0, offset: 0 }
+    this.#stable = this.#from
+    this.#settled = this.#from
   }
 
-  /** Takes in what comes behind `from`; says where the log ends. */
-  async run(from: LogPosition = { segment: 0, offset: 0 }): Promise<LogPosition> {
+  /** Takes in what comes behind the mark; says where the log ends. */
+  async run(): Promise<Recovered | 'index-outdated'> {
     const { files, log } = this.#parts
     this.#segments = new Set(await files.list())
-    let end = from
-    for (const segment of this.#from(from.segment)) {
-      const start = segment === from.segment ? from.offset : 0
-      const { offset, isTorn } = await this.#segment(segment, start)
-      end = { segment, offset }
-      if (isTorn) {
-        await this.#removeBehind(segment)
+    let end = this.#from
+    for (const segment of this.#beyond(this.#from.segment)) {
+      if (await this.#isGap(end, segment)) {
+        await this.#removeFrom(segment)
         break
       }
+      if (this.#hasMark && segment > end.segment + 1) return 'index-outdated'
+      const start = segment === this.#from.segment ? this.#from.offset : 0
+      const { offset, isTorn } = await this.#segment(segment, start)
+      end = { segment, offset }
+      if (!isTorn) continue
+      await this.#removeFrom(segment + 1)
+      await this.#cut(end)
+      break
     }
     if (this.#records > 0) log.info('index caught up with the segments', { records: this.#records })
     if (this.#leftOut > 0) {
       log.warn('names behind damage were left out', { records: this.#leftOut })
     }
+    if (comparePositions(end, this.#stable) > 0) {
+      await writeAgain(files, { from: this.#stable, to: end })
+      this.#stable = end
+    }
     await this.#settle()
-    return end
+    return { pending: this.#pending, end }
+  }
+
+  /**
+   * Whether a segment before this one was lost: its name did not come to stable storage, so nothing
+   * behind it was ever acknowledged. Those that were compacted away had been synced before.
+   */
+  async #isGap(end: LogPosition, segment: number): Promise<boolean> {
+    const isFirst = end === this.#from
+    if (segment === end.segment || (!isFirst && segment === end.segment + 1)) return false
+    if (segment === 0) return false
+    return !(await this.#wasSynced({ segment: segment - 1, offset: 0 }))
   }
 
   async #segment(segment: number, start: number): Promise<{ offset: number; isTorn: boolean }> {
@@ -86,10 +124,7 @@ class Replay {
     for await (const step of this.#scan(segment, start)) {
       if (step.type === 'damage') {
         const position = { segment, offset: step.offset }
-        if (!(await this.#wasSynced(position))) {
-          await this.#cut(position)
-          return { offset: step.offset, isTorn: true }
-        }
+        if (!(await this.#wasSynced(position))) return { offset: step.offset, isTorn: true }
         log.warn('a record in the log is rotten', position)
       } else if (step.type === 'end') {
         return { offset: Math.max(step.offset, step.fileBytes), isTorn: false }
@@ -99,14 +134,17 @@ class Replay {
   }
 
   async #take(step: Exclude<ScanStep, { type: 'damage' | 'end' }>): Promise<void> {
-    if (step.type === 'record') this.#takeRecord(step)
-    else if (step.type === 'removal') {
+    if (step.type === 'synced') {
+      if (comparePositions(step.position, this.#stable) > 0) this.#stable = step.position
+    } else if (step.type === 'record') this.#takeRecord(step)
+    else {
       for (const name of step.names) {
         const known = this.#locate(name)
         if (known !== undefined) this.#pending.remove(name, known, step.end)
       }
     }
-    if (this.#pending.size.records >= REPLAYED_MAX) await this.#settle()
+    const isMuch = this.#pending.size.records >= REPLAYED_MAX
+    if (isMuch && comparePositions(this.#stable, this.#settled) > 0) await this.#settle()
   }
 
   #takeRecord(step: Extract<ScanStep, { type: 'record' }>): void {
@@ -135,27 +173,38 @@ class Replay {
     return known === undefined ? this.#parts.index.locate(kind, [key])[0] : known.location
   }
 
-  /** Whether a note in the rest of the log says that all up to there was on stable storage. */
+  /** Whether the mark, or a note in the rest of the log, says that this was on stable storage. */
   async #wasSynced(position: LogPosition): Promise<boolean> {
-    this.#synced ??= await this.#lastNote(position)
-    return comparePositions(this.#synced, position) > 0
-  }
-
-  async #lastNote(from: LogPosition): Promise<LogPosition> {
-    let last: LogPosition = { segment: 0, offset: 0 }
-    for (const segment of this.#from(from.segment)) {
-      const start = segment === from.segment ? from.offset : 0
+    if (comparePositions(this.#stable, position) > 0) return true
+    if (comparePositions(this.#noted, position) > 0) return true
+    for (const segment of this.#beyond(position.segment)) {
+      const start = segment === position.segment ? position.offset : 0
       for await (const step of this.#scan(segment, start)) {
-        if (step.type === 'synced' && comparePositions(step.position, last) > 0) {
-          last = step.position
-        }
+        if (step.type !== 'synced' || comparePositions(step.position, position) <= 0) continue
+        this.#noted = step.position
+        return true
       }
     }
-    return last
+    return false
   }
 
-  #from(segment: number): number[] {
+  #beyond(segment: number): number[] {
     return [...this.#segments].filter((number) => number >= segment)
+  }
+
+  /**
+   * Nothing behind damage was ever acknowledged: a sync covers all that comes before. These are
+   * gone for good before the damage is, or another crash could bring them back behind what is put
+   * next.
+   */
+  async #removeFrom(first: number): Promise<void> {
+    const { files, log } = this.#parts
+    for (const segment of this.#beyond(first)) {
+      log.warn('segment behind a torn one removed', { segment })
+      await files.remove(segment)
+    }
+    await files.syncNames()
+    this.#segments = new Set(await files.list())
   }
 
   async #cut({ segment, offset }: LogPosition): Promise<void> {
@@ -165,22 +214,17 @@ class Replay {
     const file = await files.disk.open(files.pathOf(segment), 'write')
     try {
       await file.truncate(offset)
+      await file.sync()
     } finally {
       await file.close()
     }
   }
 
-  /** Nothing behind a torn record was ever acknowledged: a sync covers all that comes before. */
-  async #removeBehind(torn: number): Promise<void> {
-    for (const segment of this.#from(torn + 1)) {
-      this.#parts.log.warn('segment behind a torn one removed', { segment })
-      await this.#parts.files.remove(segment)
-    }
-  }
-
+  /** Has the index take over what is on stable storage for certain. */
   async #settle(): Promise<void> {
-    if (this.#pending.size.records === 0) return
-    const { entries, mark } = this.#pending.upTo(undefined)
+    const { entries, mark } = this.#pending.upTo(this.#stable)
+    this.#settled = this.#stable
+    if (entries.length === 0) return
     await this.#parts.index.advance(entries, mark)
     this.#pending.settle(entries, mark)
   }

@@ -11,7 +11,7 @@ export const STORE_FORMAT = 2
 /** Notes the format in a store's directory, or finds it there. @throws CastoreError */
 export async function checkFormat(directory: string): Promise<void> {
   const path = join(directory, 'format')
-  const text = await readFile(path, 'utf8').catch(() => undefined)
+  const text = await textOf(path)
   const format = text === undefined ? 0 : Number(text)
   if (format === STORE_FORMAT) return
   if (format >= 0 && format < STORE_FORMAT) {
@@ -21,4 +21,14 @@ export async function checkFormat(directory: string): Promise<void> {
   const formats = `format ${text?.trim()}, this program knows ${STORE_FORMAT}`
   const what = `the store in ${directory} has ${formats}`
   throw new CastoreError({ code: 'store-unusable', path: directory }, what)
+}
+
+/** Undefined where there is no such file; one that can not be read tells nothing of the format. */
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
 }
