@@ -1,3 +1,4 @@
+import { decodeBlobLayout } from '../../src/castore/blob-layout-codec.ts'
 import type { RecordKeeper } from '../../src/castore/record-keeper.ts'
 import {
   isContentAddressed,
@@ -25,6 +26,7 @@ export async function checkStore(keeper: RecordKeeper, model: Acknowledged): Pro
   await checkNames(keeper, model)
   await checkChunks(keeper, model)
   await checkRecords(keeper, model)
+  await checkBlobs(keeper, model)
   await checkPaths(keeper, model)
 }
 
@@ -81,6 +83,17 @@ async function checkRecords(keeper: RecordKeeper, model: Acknowledged): Promise<
       const words = `${JSON.stringify(totals)}, not ${JSON.stringify(counted)}`
       model.violated(`the totals of ${kind} are ${words}`)
     }
+  }
+}
+
+/** Each chunk is there that a chunk list names. */
+async function checkBlobs(keeper: RecordKeeper, model: Acknowledged): Promise<void> {
+  for await (const key of keeper.keys('layout', call)) {
+    const [encoded] = await keeper.peek('layout', [key], call)
+    const chunks = encoded === undefined ? [] : decodeBlobLayout(encoded)
+    const keys = chunks.map(({ digest }) => digest.bytes)
+    const held = await keeper.peek('chunk', keys, call)
+    if (held.includes(undefined)) model.violated('a blob is there without one of its chunks')
   }
 }
 

@@ -63,6 +63,9 @@ export interface RecordKeeper extends RecordStore {
    */
   condemn(names: readonly RecordName[]): void
 
+  /** Whether this is condemned and not pardoned. */
+  isCondemned(name: RecordName): boolean
+
   /** How many are condemned and not pardoned. */
   condemned(): number
 

@@ -1,12 +1,14 @@
+import { DigestSet } from '../castore/digest-set.ts'
 import type { Leases } from '../castore/leases.ts'
-import { FileNode, type Node } from '../castore/model/node.ts'
+import { DirectoryNode, FileNode, type Node } from '../castore/model/node.ts'
 import type { RecordKeeper } from '../castore/record-keeper.ts'
 import type { RecordKind, RecordName } from '../castore/record-store.ts'
 import type { Call } from '../foundation/call.ts'
 import { type Clock, DeadlineError, withDeadline } from '../foundation/clock.ts'
+import { Digest } from '../foundation/digest.ts'
 import type { Log } from '../foundation/log.ts'
 import type { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
-import type { LocalPathInfoStore, StoreEvent } from '../pathinfo/path-info-store.ts'
+import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import { walkContent } from './content-walk.ts'
 import { LiveContent } from './live-content.ts'
@@ -68,7 +70,8 @@ interface Plan {
   readonly bounds: CollectionBounds
 }
 
-const KINDS = ['chunk', 'layout', 'outboard', 'directory'] as const
+/** In this order they go: what refers to something before that. */
+const KINDS = ['directory', 'layout', 'outboard', 'chunk'] as const
 
 /**
  * Lets go of paths beyond the bounds and of content that nothing refers to, while everybody works
@@ -82,17 +85,14 @@ export async function collect(
   call: Call,
 ): Promise<Collected> {
   const { keeper, pathInfos, clock } = components
-  const following = new AbortController()
-  const changes = pathInfos.changes({ signal: AbortSignal.any([call.signal, following.signal]) })
-  const arrivals = new Arrivals(changes)
   if (bounds.isDryRun !== true) keeper.watch()
   try {
     const live = new LiveContent({ keeper })
     const { youngMs = YOUNG_MS } = bounds
     const beforeMs = youngMs === 0 ? Number.POSITIVE_INFINITY : clock.now() - youngMs
-    const { kept, leaving } = await choosePaths(components, bounds, live, call)
+    const { kept, staying, leaving } = await choosePaths(components, bounds, live, call)
     const uploads = await markOthers(components, { live, leaving, beforeMs }, call)
-    const found = await condemn(components, { live, leaving, beforeMs, bounds }, call)
+    const { going, ...found } = await condemn(components, { live, leaving, beforeMs, bounds }, call)
     const report: Collected = {
       paths: leaving.map(({ storePath, narSize }) => ({ storePath, narSize })),
       pathsKept: kept,
@@ -107,15 +107,14 @@ export async function collect(
       )
     }
     await endOfLeases(components, call)
-    await arrivals.pardon(keeper, call)
+    await pardonArrivals(components, staying, call)
+    await pardonContents(components, going, call)
     await keeper.removeCondemned(call)
     await keeper.remove([...uploads, ...leaving.map(useOf)], call)
     await keeper.sync(call)
     return report
   } finally {
     if (bounds.isDryRun !== true) keeper.pardonAll()
-    following.abort(new Error('the collection is over'))
-    await arrivals.ended
   }
 }
 
@@ -125,7 +124,7 @@ async function choosePaths(
   { maxBytes = Infinity, maxAgeMs = Infinity }: CollectionBounds,
   live: LiveContent,
   call: Call,
-): Promise<{ kept: number; leaving: SurveyedPath[] }> {
+): Promise<{ kept: number; staying: SurveyedPath[]; leaving: SurveyedPath[] }> {
   const { keeper, clock } = components
   const nowMs = clock.now()
   const paths = await surveyPaths(components, nowMs, call)
@@ -144,7 +143,8 @@ async function choosePaths(
     live.add(share)
     kept++
   }
-  return { kept, leaving: order.slice(kept).map(({ key }) => byKey.get(key)!) }
+  const chosen = order.map(({ key }) => byKey.get(key)!)
+  return { kept, staying: chosen.slice(0, kept), leaving: chosen.slice(kept) }
 }
 
 /**
@@ -205,30 +205,37 @@ async function keysBefore(
   return keys
 }
 
-/** Condemns old content that nothing refers to, and what only the paths that go refer to. */
+/**
+ * Condemns old content that nothing refers to, and what only the paths that go refer to. Says which
+ * of that refers to other content itself.
+ */
 async function condemn(
   { keeper }: CollectionComponents,
   plan: Plan,
   call: Call,
-): Promise<{ records: number; bytes: number }> {
+): Promise<{ records: number; bytes: number; going: RecordName[] }> {
   const { live, leaving, beforeMs, bounds } = plan
-  const going = new LiveContent({ keeper })
-  for (const { node } of leaving) going.add(await going.share([node], call))
+  const left = new LiveContent({ keeper })
+  for (const { node } of leaving) left.add(await left.share([node], call))
   const found = { records: 0, bytes: 0 }
+  const going: RecordName[] = []
   for (const kind of KINDS) {
     for await (const records of keeper.records(kind, Number.POSITIVE_INFINITY, call)) {
       const condemned = records.filter(
         ({ key, writtenMs }) =>
-          !live.has(kind, key) && (writtenMs <= beforeMs || going.has(kind, key)),
+          !live.has(kind, key) && (writtenMs <= beforeMs || left.has(kind, key)),
       )
       for (const { storedBytes } of condemned) {
         found.records++
         found.bytes += storedBytes
       }
-      if (bounds.isDryRun !== true) keeper.condemn(condemned.map(({ key }) => ({ kind, key })))
+      if (bounds.isDryRun === true) continue
+      const names = condemned.map(({ key }) => ({ kind, key }))
+      keeper.condemn(names)
+      if (kind === 'directory' || kind === 'layout') going.push(...names)
     }
   }
-  return found
+  return { ...found, going }
 }
 
 async function endOfLeases({ leases, clock }: CollectionComponents, call: Call): Promise<void> {
@@ -244,36 +251,49 @@ async function endOfLeases({ leases, clock }: CollectionComponents, call: Call):
   }
 }
 
-/** Paths that come while a collection is under way: what they reach stays. */
-class Arrivals {
-  readonly ended: Promise<void>
-  #nodes: Node[] = []
-  #isAll = false
-
-  constructor(changes: AsyncIterable<StoreEvent>) {
-    this.ended = this.#follow(changes)
+/**
+ * Has all pardoned that paths reach which came while the collection was under way, by asking for
+ * it.
+ * Those are found by looking, and not by what is told of them: a PathInfo may be there though its
+ * putting failed, because the sync did.
+ */
+async function pardonArrivals(
+  { keeper, pathInfos }: CollectionComponents,
+  staying: readonly SurveyedPath[],
+  call: Call,
+): Promise<void> {
+  const nodes = new Map(staying.map(({ hash, node }) => [hexOf(hash), node]))
+  for await (const { storePath, node } of pathInfos.list(call)) {
+    const surveyed = nodes.get(hexOf(storePath.hash))
+    if (surveyed === undefined || !isSameNode(surveyed, node)) await pardon(keeper, [node], call)
   }
+}
 
-  async #follow(changes: AsyncIterable<StoreEvent>): Promise<void> {
-    try {
-      for await (const event of changes) {
-        if (event.type === 'put') this.#nodes.push(event.pathInfo.node)
-        else if (event.type === 'missed') this.#isAll = true
-      }
-    } catch {
-      // Told to stop: the collection is over.
-    }
-  }
+/** Has all pardoned that belongs to what is pardoned: who asked for it may ask for the rest. */
+async function pardonContents(
+  { keeper }: CollectionComponents,
+  going: readonly RecordName[],
+  call: Call,
+): Promise<void> {
+  const staying = going.filter((name) => !keeper.isCondemned(name))
+  const nodes = staying.map(({ kind, key }) => {
+    const digest = Digest.of(key)
+    return kind === 'directory' ? new DirectoryNode(digest, 0) : new FileNode(digest, BLOB, false)
+  })
+  await pardon(keeper, nodes, call)
+}
 
-  /** Has all pardoned that they reach, by asking for it. */
-  async pardon(keeper: RecordKeeper, call: Call): Promise<void> {
-    if (this.#isAll) return keeper.pardonAll()
-    for (const node of this.#nodes) {
-      for await (const batch of walkContent({ keeper }, [node], () => false, call)) {
-        for (const { kind, digest } of batch) await keeper.sizes(kind, [digest], call)
-      }
-    }
+async function pardon(keeper: RecordKeeper, nodes: readonly Node[], call: Call): Promise<void> {
+  const seen = { directory: new DigestSet(), blob: new DigestSet(), chunk: new DigestSet() }
+  const isKnown = (kind: keyof typeof seen, digest: Uint8Array): boolean => !seen[kind].add(digest)
+  for await (const batch of walkContent({ keeper }, nodes, isKnown, call)) {
+    for (const { kind, digest } of batch) await keeper.sizes(kind, [digest], call)
   }
+}
+
+function isSameNode(a: Node, b: Node): boolean {
+  if (a.type === 'symlink' || b.type === 'symlink') return a.type === b.type // has no content
+  return a.type === b.type && a.size === b.size && a.digest.equals(b.digest)
 }
 
 function useOf({ hash }: SurveyedPath): RecordName {

@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { RecordStore } from '../../src/castore/record-store.ts'
+import { Digest } from '../../src/foundation/digest.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { collect as collectGarbage, LEASES_MS, YOUNG_MS } from '../../src/retention/collection.ts'
 import { RetentionError } from '../../src/retention/retention-error.ts'
 import { ownClaim, pathInfoOf, pathNamed } from '../fixtures/claims.ts'
@@ -110,6 +113,42 @@ test('what somebody puts again after it was condemned stays', async () => {
   await collecting
   await world.pathInfos.put([ownClaim(pathInfoOf('again', { ...ingested, references: [] }))], call)
   expect(await world.isWhole('again')).toBe(true)
+})
+
+test('a path has its content that is there though its putting failed at the sync', async () => {
+  await using world = await retentionWorld()
+  const lease = world.leases.begin()
+  const ingested = await ingestNar(inPieces(narOf(tree('half')), [100_000]), world.castore, call)
+  const collecting = collectGarbage(world, NOW, call)
+  while (world.keeper.condemned() === 0) await new Promise(setImmediate)
+  const records: Pick<RecordStore, 'put' | 'sync'> = {
+    put: (...args) => world.keeper.put(...args),
+    sync: () => Promise.reject(new Error('the disk does not take it')),
+  }
+  const failing = new RecordPathInfoStore({ records: records as RecordStore })
+  const claim = ownClaim(pathInfoOf('half', { ...ingested, references: [] }))
+  await expect(failing.put([claim], call)).rejects.toThrow('does not take it')
+  lease[Symbol.dispose]()
+  await collecting
+  expect(await world.isWhole('half')).toBe(true)
+})
+
+test('who asks how a blob is cut while it is condemned finds its chunks later', async () => {
+  await using world = await retentionWorld()
+  const { node } = await ingestNar(inPieces(narOf(tree('blob')), [100_000]), world.castore, call)
+  const digest = Digest.ofContent(noise(MIB, 'blob'))
+  const lease = world.leases.begin()
+  const collecting = collectGarbage(world, NOW, call)
+  while (world.keeper.condemned() === 0) await new Promise(setImmediate)
+  const [layout] = await world.castore.blobs.layouts([digest], call)
+  lease[Symbol.dispose]()
+  await collecting
+  const digests = layout!.map((chunk) => chunk.digest)
+  expect(digests.length).toBeGreaterThan(1)
+  expect(await world.castore.blobs.chunkSizes(digests, call)).not.toContain(undefined)
+  expect(await world.castore.blobs.layouts([digest], call)).toEqual([layout])
+  if (node.type !== 'directory') throw new Error('the tree is a directory')
+  expect(await world.castore.directories.get(node.digest, call)).toBeUndefined()
 })
 
 test('where somebody is at work for too long, content stays, and the words say so', async () => {

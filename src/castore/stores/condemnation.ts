@@ -13,6 +13,10 @@ export class Condemnation {
     return this.#condemned.size
   }
 
+  has({ kind, key }: RecordName): boolean {
+    return this.#condemned.has(kind, key)
+  }
+
   /** From now on what is touched can not be condemned. */
   watch(): void {
     this.#touched = new DigestSet()

@@ -4,7 +4,6 @@ import type { Call } from '../../foundation/call.ts'
 import { CastoreError } from '../castore-error.ts'
 import type { Compacted, HeldRecord, RecordKeeper, SegmentUsage } from '../record-keeper.ts'
 import {
-  isCollected,
   isContentAddressed,
   type PackedRecord,
   RECORD_KINDS,
@@ -13,12 +12,11 @@ import {
   type RecordTotals,
   type StoredRecord,
 } from '../record-store.ts'
-import { RecordNames } from './record-names.ts'
+import { Condemnation } from './condemnation.ts'
 
 /** Records in memory: the twin of the segment store for tests and simulations. */
 export class MemoryRecordStore implements RecordKeeper {
-  readonly #condemned = new RecordNames()
-  #touched: Set<string> | undefined
+  readonly #condemnation = new Condemnation()
   readonly #records = new Map<RecordKind, Map<string, Uint8Array>>(
     Object.keys(RECORD_KINDS).map((kind) => [kind as RecordKind, new Map()]),
   )
@@ -29,7 +27,7 @@ export class MemoryRecordStore implements RecordKeeper {
     call: Call,
   ): Promise<(number | undefined)[]> {
     call.signal.throwIfAborted()
-    this.#touch(kind, keys)
+    this.#condemnation.touch(kind, keys)
     return keys.map((key) => this.#of(kind).get(hexOf(key))?.length)
   }
 
@@ -38,7 +36,7 @@ export class MemoryRecordStore implements RecordKeeper {
     keys: readonly Uint8Array[],
     call: Call,
   ): Promise<(Uint8Array | undefined)[]> {
-    this.#touch(kind, keys)
+    this.#condemnation.touch(kind, keys)
     return await this.peek(kind, keys, call)
   }
 
@@ -75,7 +73,7 @@ export class MemoryRecordStore implements RecordKeeper {
 
   async put(kind: RecordKind, records: readonly StoredRecord[], call: Call): Promise<void> {
     call.signal.throwIfAborted()
-    this.#touch(
+    this.#condemnation.touch(
       kind,
       records.map(({ key }) => key),
     )
@@ -113,26 +111,27 @@ export class MemoryRecordStore implements RecordKeeper {
   }
 
   watch(): void {
-    this.#touched = new Set()
+    this.#condemnation.watch()
   }
 
   condemn(names: readonly RecordName[]): void {
-    for (const name of names) {
-      if (this.#touched?.has(hexOf(name.key)) !== true) this.#condemned.add(name)
-    }
+    this.#condemnation.condemn(names)
+  }
+
+  isCondemned(name: RecordName): boolean {
+    return this.#condemnation.has(name)
   }
 
   condemned(): number {
-    return this.#condemned.size
+    return this.#condemnation.size
   }
 
   pardonAll(): void {
-    this.#condemned.clear()
-    this.#touched = undefined
+    this.#condemnation.pardonAll()
   }
 
   async removeCondemned(call: Call): Promise<void> {
-    await this.remove(this.#condemned.take(Infinity), call)
+    await this.remove(this.#condemnation.take(Infinity), call)
   }
 
   /** Memory has no segments to give back. */
@@ -146,12 +145,6 @@ export class MemoryRecordStore implements RecordKeeper {
 
   async diskBytes(): Promise<number> {
     return 0
-  }
-
-  #touch(kind: RecordKind, keys: readonly Uint8Array[]): void {
-    if (this.#touched === undefined || !isCollected(kind)) return
-    this.#condemned.delete(kind, keys)
-    for (const key of keys) this.#touched.add(hexOf(key))
   }
 
   totals(kind: RecordKind): RecordTotals {

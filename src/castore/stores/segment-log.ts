@@ -70,6 +70,8 @@ export class SegmentLog {
   /** Up to where the log is on stable storage, and up to where it says so itself. */
   #synced: LogPosition
   #noted: LogPosition
+  /** Length of the segment before the one that is written to, where this log has filled it. */
+  #previousBytes: number | undefined
   /** Whether something may lie behind the log's end that was never appended. */
   #isRagged = false
   /** Whether an append or a sync has failed, and no sync came to a good end since. */
@@ -102,15 +104,17 @@ export class SegmentLog {
   /**
    * Writes items, in the order of the calls, and tells where they went once they can be read.
    * Before them goes a note of what has been synced since the last one: by it a rotten record can
-   * be told from a torn end of the log.
+   * be told from a torn end of the log. At the begin of a segment it says how long the one before
+   * was: by that it is known whether the end of that one was lost.
    */
   async append(items: readonly LogItem[], taken: Taken): Promise<void> {
     using _turn = await this.#turn.acquire(1, noHurry)
     await this.#mend()
     const file = await this.#segment()
     const synced = this.#synced
-    const isNoted = comparePositions(synced, this.#noted) === 0
-    const notes = isNoted ? [] : [noteItem('synced', encodeSynced(synced))]
+    const follows = this.#position.offset === 0 ? this.#previousBytes : undefined
+    const isNoted = comparePositions(synced, this.#noted) === 0 && follows === undefined
+    const notes = isNoted ? [] : [noteItem('synced', encodeSynced({ position: synced, follows }))]
     try {
       const places = await this.#append(file, [...notes, ...items])
       this.#noted = synced
@@ -164,6 +168,7 @@ export class SegmentLog {
   async #segment(): Promise<DiskFile> {
     if (this.#current !== undefined && this.#position.offset >= this.#segmentBytes) {
       this.#current = undefined // its handle stays among the unsynced until the next sync
+      this.#previousBytes = this.#position.offset
       this.#position = { segment: this.#position.segment + 1, offset: 0 }
     }
     if (this.#current === undefined) {

@@ -285,8 +285,7 @@ export class SegmentRecordStore implements RecordKeeper {
   }
 
   async #bringToStorage(isLasting: boolean): Promise<void> {
-    const isDone = this.#pending.size.records === 0 && !this.#log.hasFailed
-    if (isDone && !isLasting) return
+    if (this.#pending.size.records === 0 && !this.#log.hasFailed && !isLasting) return
     const position = await this.#log.sync()
     const { entries, mark } = this.#pending.upTo(position)
     await this.#index.advance(entries, mark, isLasting)
@@ -308,11 +307,8 @@ export class SegmentRecordStore implements RecordKeeper {
   ): AsyncGenerator<readonly HeldRecord[]> {
     const newest = this.#log.position.segment
     await this.sync(call)
-    yield* recordsBefore(
-      { files: this.#files, index: this.#index },
-      { kind, beforeMs, newest },
-      call,
-    )
+    const parts = { files: this.#files, index: this.#index }
+    yield* recordsBefore(parts, { kind, beforeMs, newest }, call)
   }
 
   watch(): void {
@@ -321,6 +317,10 @@ export class SegmentRecordStore implements RecordKeeper {
 
   condemn(names: readonly RecordName[]): void {
     this.#condemnation.condemn(names)
+  }
+
+  isCondemned(name: RecordName): boolean {
+    return this.#condemnation.has(name)
   }
 
   condemned(): number {

@@ -83,7 +83,7 @@ class Replay {
     this.#segments = new Set(await files.list())
     let end = this.#from
     for (const segment of this.#beyond(this.#from.segment)) {
-      if (await this.#isGap(end, segment)) {
+      if ((await this.#isGap(end, segment)) || (await this.#isBehindLoss(end, segment))) {
         await this.#removeFrom(segment)
         break
       }
@@ -117,6 +117,16 @@ class Replay {
     if (segment === end.segment || (!isFirst && segment === end.segment + 1)) return false
     if (segment === 0) return false
     return !(await this.#wasSynced({ segment: segment - 1, offset: 0 }))
+  }
+
+  /** Whether the end of the segment before this one was lost, of which nothing else tells. */
+  async #isBehindLoss(end: LogPosition, segment: number): Promise<boolean> {
+    if (segment !== end.segment + 1) return false
+    for await (const step of this.#scan(segment, 0)) {
+      if (step.type !== 'synced' || (step.follows ?? 0) <= end.offset) return false
+      return !(await this.#wasSynced(end))
+    }
+    return false
   }
 
   async #segment(segment: number, start: number): Promise<{ offset: number; isTorn: boolean }> {

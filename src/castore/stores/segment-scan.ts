@@ -8,7 +8,7 @@ import {
   RECORD_HEADER_BYTES,
   type RecordHeader,
 } from './segment-record.ts'
-import { decodeSynced } from './synced-codec.ts'
+import { decodeSynced, type SyncedNote } from './synced-codec.ts'
 
 /** How much of a segment is read at once. */
 const READ_BYTES = 4 * 1024 * 1024
@@ -29,7 +29,7 @@ export type ScanStep =
     }
   | { readonly type: 'removal'; readonly names: readonly RecordName[]; readonly end: LogPosition }
   /** Up to that position the log was on stable storage when this was written. */
-  | { readonly type: 'synced'; readonly position: LogPosition }
+  | ({ readonly type: 'synced' } & SyncedNote)
   /** There is no sound record here, but its name. Whoever goes on gets those that come behind. */
   | { readonly type: 'damage'; readonly offset: number; readonly name?: RecordName }
   /** Last: where the last sound record ends. */
@@ -72,8 +72,8 @@ export async function* scanSegment(
         const names = isDoubtful ? [] : (decodeRemoval(bytes) ?? [])
         yield { type: 'removal', names, end: { segment, offset: end } }
       } else if (kind === 'synced') {
-        const position = decodeSynced(bytes)
-        if (position !== undefined) yield { type: 'synced', position }
+        const note = decodeSynced(bytes)
+        if (note !== undefined) yield { type: 'synced', ...note }
       } else {
         const place = { segment, offset: from, bytes: bytes.length, size, packing, check }
         yield { type: 'record', kind, key, location: place, stored: bytes, isDoubtful }
