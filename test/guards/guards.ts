@@ -302,4 +302,71 @@ export const GUARDS: readonly Guard[] = [
     undone: 'return isOwner || true ? this.#castore : this.#shared',
     tests: ['test/rpc/refusals.test.ts'],
   },
+  {
+    name: 'durability: nothing is acknowledged before it is synced',
+    file: 'src/castore/stores/segment-record-store.ts',
+    guard: 'const position = await this.#log.sync()',
+    undone: 'const position = this.#log.position',
+    tests: [
+      'test/simulations/crashing-store.test.ts',
+      'test/castore/stores/segment-crashes.test.ts',
+    ],
+  },
+  {
+    name: 'durability: the index learns of nothing before the log has it on stable storage',
+    file: 'src/castore/stores/segment-record-store.ts',
+    guard: `    const position = await this.#log.sync()
+    const { entries, mark } = this.#pending.upTo(position)
+    await this.#index.advance(entries, mark, isLasting)`,
+    undone: `    const position = this.#log.position
+    const { entries, mark } = this.#pending.upTo(position)
+    await this.#index.advance(entries, mark, isLasting)
+    await this.#log.sync()`,
+    tests: ['test/simulations/crashing-store.test.ts'],
+  },
+  {
+    name: 'durability: what a sync that failed may have cost is written again',
+    file: 'src/castore/stores/segment-log.ts',
+    guard: '      this.#isDoubtful = true\n',
+    undone: '',
+    tests: [
+      'test/simulations/crashing-store.test.ts',
+      'test/castore/stores/segment-crashes.test.ts',
+    ],
+  },
+  {
+    name: 'durability: a file that fills up while it is synced is synced once more',
+    file: 'src/castore/stores/segment-log.ts',
+    guard: 'if (file !== current) {',
+    undone: 'if (file !== this.#current) {',
+    tests: ['test/castore/stores/segment-crashes.test.ts'],
+  },
+  {
+    name: 'durability: what a write that failed has left is cut off',
+    file: 'src/castore/stores/segment-log.ts',
+    guard: '      this.#isRagged = true\n',
+    undone: '',
+    tests: ['test/castore/stores/segment-crashes.test.ts'],
+  },
+  {
+    name: 'durability: what a recovery takes in is on stable storage before it counts',
+    file: 'src/castore/stores/segment-recovery.ts',
+    guard: '      await writeAgain(files, { from: this.#stable, to: end })\n',
+    undone: '',
+    tests: ['test/castore/stores/segment-crashes.test.ts'],
+  },
+  {
+    name: 'durability: an index that has lost a write is made anew',
+    file: 'src/castore/stores/level-record-index.ts',
+    guard: 'if (await index.#isWhole()) return index',
+    undone: 'if (index.#steps >= 0) return index',
+    tests: ['test/castore/stores/segment-crashes.test.ts'],
+  },
+  {
+    name: 'durability: two syncs never run at once',
+    file: 'src/castore/stores/group-sync.ts',
+    guard: '    if (this.#next !== undefined) return this.#next\n',
+    undone: '',
+    tests: ['test/castore/stores/group-sync.test.ts', 'test/simulations/crashing-store.test.ts'],
+  },
 ]

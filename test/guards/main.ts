@@ -10,7 +10,7 @@ import { GUARDS, type Guard } from './guards.ts'
  * has the word in it.
  */
 const ROOT = join(import.meta.dirname, '..', '..')
-const COPIED = ['src', 'test', 'protos', 'package.json', 'tsconfig.json']
+const COPIED = ['src', 'test', 'simulations', 'protos', 'package.json', 'tsconfig.json']
 
 const word = process.argv[2] ?? ''
 const chosen = GUARDS.filter(({ name }) => name.includes(word))
