@@ -59,11 +59,18 @@ function ifShorter(packed: Uint8Array, bytes: Uint8Array): PackedBytes | undefin
   return isWorth ? { packing: 'zstd', bytes: packed } : undefined
 }
 
+/** How often each byte was seen: one array for all, since every small file is looked at. */
+const counts = new Uint32Array(256)
+
+/** n · log2(n) by n. */
+const nLogN = Float64Array.from({ length: SAMPLE_BYTES + 1 }, (_, n) => n * Math.log2(n || 1))
+
 /** Shannon's entropy of single bytes, in bits a byte. */
 function entropyOf(sample: Uint8Array): number {
-  const counts = new Uint32Array(256)
-  for (const byte of sample) counts[byte]!++
-  let bits = 0
-  for (const count of counts) if (count > 0) bits += count * Math.log2(sample.length / count)
-  return bits / sample.length
+  const { length } = sample
+  counts.fill(0)
+  for (let i = 0; i < length; i++) counts[sample[i]!]!++
+  let sum = 0
+  for (let byte = 0; byte < 256; byte++) sum += nLogN[counts[byte]!]!
+  return Math.log2(length) - sum / length
 }
