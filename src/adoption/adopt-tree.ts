@@ -7,6 +7,7 @@ import { Directory, type Entry } from '../castore/model/directory.ts'
 import { DirectoryNode, FileNode, type Node, SymlinkNode } from '../castore/model/node.ts'
 import { compareBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
+import { OPEN_IN_PLACE } from '../foundation/open-flags.ts'
 import { readAhead } from '../foundation/read-ahead.ts'
 import {
   DIRECTORY_HEAD,
@@ -26,8 +27,6 @@ const BATCH_DIRECTORIES = 256
 
 /** How many small files are opened and read beyond the one whose turn it is. */
 const FILES_AHEAD = 32
-
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 const SLASH = Buffer.from('/')
 
@@ -71,7 +70,7 @@ interface Prepared {
 async function prepare(directory: Buffer, entry: Dirent<Buffer>): Promise<Prepared> {
   const { name } = entry
   if (!entry.isFile()) return { name }
-  await using file = await open(Buffer.concat([directory, SLASH, name]), OPEN_FLAGS)
+  await using file = await open(Buffer.concat([directory, SLASH, name]), OPEN_IN_PLACE)
   const { size, mode } = await file.stat()
   if (size > CHUNK_BYTES_MIN) return { name }
   // One byte more than there should be shows that nothing follows.
@@ -118,7 +117,7 @@ class Walk {
   }
 
   async #file(path: Buffer): Promise<Node | undefined> {
-    await using file = await open(path, OPEN_FLAGS)
+    await using file = await open(path, OPEN_IN_PLACE)
     const stats = await file.stat()
     if (!stats.isFile()) return undefined
     const { size } = stats

@@ -3,7 +3,7 @@ import type { Castore } from '../castore/castore.ts'
 import type { Leases } from '../castore/leases.ts'
 import type { RecordStore } from '../castore/record-store.ts'
 import { equalBytes } from '../foundation/bytes.ts'
-import type { Call } from '../foundation/call.ts'
+import { type Call, unhurriedCall } from '../foundation/call.ts'
 import type { Log } from '../foundation/log.ts'
 import { Semaphore } from '../foundation/semaphore.ts'
 import { STORE_DIRECTORY, StorePath } from '../nix/store-path.ts'
@@ -182,7 +182,7 @@ export class Adoption {
     if (name === undefined) return
     const letting = async (): Promise<void> => {
       const { hash } = StorePath.parseBaseName(name)
-      await this.#letGo([hash], { signal: new AbortController().signal })
+      await this.#letGo([hash], unhurriedCall())
     }
     const gone = letting().catch((error) => {
       this.#components.log.warn('a lost path could not be let go of', { name, error })

@@ -1,10 +1,8 @@
-import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Elsewhere } from '../castore/stores/record-content.ts'
+import { OPEN_IN_PLACE } from '../foundation/open-flags.ts'
+import { systemErrorCode } from '../foundation/system-error.ts'
 import { decodeWhereabouts } from './whereabouts-codec.ts'
-
-// Whoever puts a symlink or a pipe there must not lead us astray.
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** Reads content in place, from the files of the machine's own store. */
 export class StoreFiles implements Elsewhere {
@@ -19,7 +17,7 @@ export class StoreFiles implements Elsewhere {
     const where = decodeWhereabouts(whereabouts)
     if (where === undefined) return undefined
     try {
-      await using file = await open(where.path, OPEN_FLAGS)
+      await using file = await open(where.path, OPEN_IN_PLACE)
       const bytes = Buffer.allocUnsafeSlow(size)
       let filled = 0
       while (filled < size) {
@@ -43,6 +41,6 @@ export class StoreFiles implements Elsewhere {
 
 /** Whether there is no such file any more; that it can not be read just now is another matter. */
 function isGone(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return ['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR', 'EACCES'].includes(String(code))
+  const code = systemErrorCode(error) ?? ''
+  return ['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR', 'EACCES'].includes(code)
 }

@@ -22,6 +22,11 @@ export type CastoreFault =
 /** An error of the castore, with its fault. */
 export class CastoreError extends FaultError<CastoreFault> {}
 
+/** Whether a stored record did not read back as it was written. */
+export function isRotten(error: unknown): error is CastoreError {
+  return error instanceof CastoreError && error.fault.code === 'record-corrupt'
+}
+
 /** An error for a value that breaks a rule of the model; the words say what would be right. */
 export function invalid(what: string): CastoreError {
   return new CastoreError({ code: 'invalid', what }, what)

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { printableBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
+import { OPEN_IN_PLACE } from '../foundation/open-flags.ts'
 import { readAhead } from '../foundation/read-ahead.ts'
 import { NarError } from './nar-error.ts'
 import { fileHead, fileTail } from './nar-writer.ts'
@@ -19,9 +20,6 @@ const READ_BYTES = 1024 * 1024
 
 /** How many reads of a large file are under way beyond the one that the consumer has. */
 const READS_AHEAD = 1
-
-// Whoever exchanges a file for a symlink or a pipe under our hands must not lead us astray.
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 type Prepared =
   | { readonly kind: 'whole'; readonly parts: readonly Uint8Array[] }
@@ -88,7 +86,7 @@ function* offsetsOf(size: number): Generator<number> {
 }
 
 async function openFile(path: Buffer): Promise<FileHandle> {
-  return await translated(path, open(path, OPEN_FLAGS))
+  return await translated(path, open(path, OPEN_IN_PLACE))
 }
 
 async function stat(

@@ -1,13 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
+import { systemErrorCode } from '../foundation/system-error.ts'
 
 /** Reads the node's identity, or makes one at its first start; only its owner may read the file. */
 export async function loadIdentity(path: string): Promise<PrivateKey> {
   try {
     return privateKeyFromProtobuf(await readFile(path))
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
+    if (systemErrorCode(error) !== 'ENOENT') {
       throw new Error(`the node's identity in ${path} can not be read`, { cause: error })
     }
   }

@@ -1,4 +1,4 @@
-import { CastoreError } from '../castore/castore-error.ts'
+import { isRotten } from '../castore/castore-error.ts'
 import type { RecordKeeper, SegmentUsage } from '../castore/record-keeper.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Log } from '../foundation/log.ts'
@@ -53,8 +53,7 @@ export async function compactStore(
       report.movedBytes += movedBytes
       report.freedBytes += freedBytes
     } catch (error) {
-      const isRotten = error instanceof CastoreError && error.fault.code === 'record-corrupt'
-      if (!isRotten) throw error
+      if (!isRotten(error)) throw error
       log.warn('a segment was not compacted', { segment, error })
     }
   }

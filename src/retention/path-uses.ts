@@ -1,5 +1,5 @@
 import type { RecordStore } from '../castore/record-store.ts'
-import type { Call } from '../foundation/call.ts'
+import { type Call, unhurriedCall } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
@@ -61,7 +61,7 @@ export class PathUses implements UseTracker, Service {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('stopping'))
     await this.#work
-    await this.writeDown({ signal: new AbortController().signal })
+    await this.writeDown(unhurriedCall())
   }
 
   async #follow(changes: AsyncIterable<StoreEvent>): Promise<void> {

@@ -1,6 +1,6 @@
 import { decodeBlobLayout } from '../castore/blob-layout-codec.ts'
 import type { Castore } from '../castore/castore.ts'
-import { CastoreError } from '../castore/castore-error.ts'
+import { isRotten } from '../castore/castore-error.ts'
 import { Directory } from '../castore/model/directory.ts'
 import type { RecordKeeper } from '../castore/record-keeper.ts'
 import { RECORD_KINDS, type RecordKind } from '../castore/record-store.ts'
@@ -284,10 +284,6 @@ async function* inBatches(
     batch = []
   }
   if (batch.length > 0) yield batch
-}
-
-function isRotten(error: unknown): boolean {
-  return error instanceof CastoreError && error.fault.code === 'record-corrupt'
 }
 
 function nameOf(kind: RecordKind, key: Uint8Array): string {

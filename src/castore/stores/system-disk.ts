@@ -1,4 +1,5 @@
 import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { systemErrorCode } from '../../foundation/system-error.ts'
 import type { Disk, DiskFile, FileFacts } from './disk.ts'
 
 const FLAGS = { read: 'r', write: 'r+', begin: 'w+' } as const
@@ -12,7 +13,7 @@ export const systemDisk: Disk = {
       const { size, mtimeMs } = await stat(path)
       return { bytes: size, modifiedMs: mtimeMs }
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+      if (systemErrorCode(error) === 'ENOENT') return undefined
       throw error
     }
   },
