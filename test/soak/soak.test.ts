@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { expect, test } from 'vitest'
 import { ROLES } from '../fixtures/cast.ts'
 import { soak } from './soak.ts'
@@ -16,6 +17,8 @@ test('honest nodes work on beside hostile ones: no wrong byte, no failure, no he
     stretchMs: STRETCH_MS,
     crews: ['peers', 'clients'],
     peerLifeMs: STRETCH_MS - 1_000,
+    // All of them are to act within the short time.
+    hostilePriority: constants.priority.PRIORITY_NORMAL,
   })
   const [calm, hostile] = [report.calm[0]!, report.hostile[0]!]
   for (const { paths, failures } of [calm, hostile]) {

@@ -35,7 +35,14 @@ export interface SoakReport {
  * Every byte is compared. @throws where one is wrong, or an honest request fails in peace
  */
 export async function soak(
-  init: { stretches: number; stretchMs: number; crews: readonly Crew[]; peerLifeMs: number },
+  init: {
+    stretches: number
+    stretchMs: number
+    crews: readonly Crew[]
+    peerLifeMs: number
+    /** Of the hostile; the lowest where it is left out, so that what they compute costs nobody. */
+    hostilePriority?: number
+  },
   tell: (words: string) => void = () => undefined,
 ): Promise<SoakReport> {
   await using stack = new AsyncDisposableStack()
@@ -51,7 +58,7 @@ export async function soak(
   const victims = await victimsOf(seed, client)
   const hostile = fork(join(import.meta.dirname, 'hostile.ts'), { stdio: 'inherit' })
   // The hostile would have machines of their own: what they compute is not to slow down the honest.
-  setPriority(hostile.pid!, constants.priority.PRIORITY_LOW)
+  setPriority(hostile.pid!, init.hostilePriority ?? constants.priority.PRIORITY_LOW)
   stack.defer(() => void hostile.kill('SIGKILL'))
   hostile.once('exit', (code) => {
     if (code !== null && code !== 0) tell(`the hostile process ended with ${code}`)
