@@ -38,6 +38,7 @@ import { PeerContentSource } from '../peers/peer-content-source.ts'
 import { PeerSource } from '../peers/peer-source.ts'
 import { DhtRouter } from '../peers/routing/dht-router.ts'
 import { PeerLedger } from '../peers/standing/peer-ledger.ts'
+import { SwarmAccess, SwarmCastore, Swarms } from '../peers/swarm/swarms.ts'
 import { Janitor } from '../retention/janitor.ts'
 import { PathUses } from '../retention/path-uses.ts'
 import { Pins } from '../retention/pins.ts'
@@ -183,16 +184,30 @@ async function joinPeers(
   const client = new ExchangeClient({ network: host, ledger, clock, log })
   const asker = new PathAsker({ client })
   const fetching = { castore, client, ledger, clock, random, log }
-  const source = new PeerSource({ ...fetching, network: host, router, asker })
+  const swarms = new Swarms({ clock, access })
+  const source = new PeerSource({
+    ...fetching,
+    network: host,
+    router,
+    asker,
+    self: host.id,
+    swarms,
+  })
   const content = new PeerContentSource({ ...fetching, network: host })
   const stopAsking = async (): Promise<void> => {
     asker.stop()
+    swarms.stop()
     client.close()
   }
   const asking: Service = { name: 'asking', start: async () => undefined, stop: stopAsking }
 
   // Answering and announcing.
-  const server = new ExchangeServer({ castore, pathInfos, access, clock, offences: client, log })
+  const serving = {
+    castore: new SwarmCastore({ castore, swarms }),
+    access: new SwarmAccess({ access, swarms }),
+  }
+  const answering = { ...serving, pathInfos, swarms, clock, offences: client, log }
+  const server = new ExchangeServer(answering)
   host.onChannel((peer, channel) => void server.serve(peer, channel))
   const announcer = new Announcer({ router, pathInfos, share: access, clock, log })
 

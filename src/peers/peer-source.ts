@@ -14,6 +14,7 @@ import { pathKey } from './routing/routing-key.ts'
 import { fetchContent } from './swarm/content-fetch.ts'
 import type { ContentFetchComponents } from './swarm/content-fetch-components.ts'
 import { HolderSet } from './swarm/holder-set.ts'
+import type { Swarms } from './swarm/swarms.ts'
 
 /** How long neighbours may take to say whether they have a path. */
 export const NEIGHBOURS_MS = 1_000
@@ -39,6 +40,10 @@ export interface PeerSourceComponents extends ContentFetchComponents {
   readonly network: PeerNetwork
   readonly router: Router
   readonly asker: PathAsker
+  /** The id of this node. */
+  readonly self: string
+  /** Where fetches are known to others while they go on. */
+  readonly swarms: Swarms
 }
 
 /**
@@ -185,9 +190,14 @@ class PeerOffer implements Offer {
   }
 
   async fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void> {
+    const { swarms, network, self } = this.#components
     const components = { ...this.#components, castore: into }
+    const { pathInfo } = this.claim
     try {
-      await fetchContent(this.claim.pathInfo.node, this.#holders, components, progress, call)
+      using membership = swarms.join(pathInfo)
+      const part = membership && { swarm: membership.swarm, self, network }
+      await fetchContent(pathInfo.node, this.#holders, components, progress, call, part)
+      membership?.complete()
     } catch (error) {
       this.#hasFailed = true
       throw error

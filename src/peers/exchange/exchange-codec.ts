@@ -3,9 +3,15 @@ import type { Digest } from '../../foundation/digest.ts'
 import { Request, Response } from '../../generated/cairn/exchange/v1/exchange.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import { toWireSigned } from '../../pathinfo/path-info-codec.ts'
+import type { Availability } from '../swarm/availability.ts'
 import { FrameError, malformedFrame } from './frame-error.ts'
 import type { Answer, ChunkAnswer, Want } from './want.ts'
-import { fromWireLayoutAnswer, fromWirePathInfoAnswer, fromWireWant } from './want-codec.ts'
+import {
+  fromWireAvailability,
+  fromWireLayoutAnswer,
+  fromWirePathInfoAnswer,
+  fromWireWant,
+} from './want-codec.ts'
 
 /** Chunks up to this many bytes are copied together: a piece of its own costs more than that. */
 const COPY_BYTES_MAX = 16 * 1024
@@ -70,6 +76,8 @@ function fromWireResponse({ id, answer }: Response): IncomingResponse {
       return { id, answer: fromWireLayoutAnswer(answer.layout) }
     case 'chunks':
       return { id, answer: { type: 'chunks', chunks: answer.chunks.chunks } }
+    case 'availability':
+      return { id, answer: fromWireAvailability(answer.availability) }
     case 'absent':
       return { id, answer: { type: 'absent', indices: answer.absent.indices } }
     case 'refused':
@@ -99,6 +107,8 @@ function wireWant(want: Want | 'cancel'): NonNullable<Request['want']> {
         $case: 'chunks',
         chunks: { digests: bytesOf(want.digests), packed: want.packed ?? false },
       }
+    case 'swarm':
+      return { $case: 'swarm', swarm: { root: want.root.bytes, pieces: want.pieces } }
   }
 }
 
@@ -110,6 +120,8 @@ function wireAnswer(answer: Exclude<Answer, { type: 'chunks' }>): NonNullable<Re
       return { $case: 'directories', directories: { directories: [...answer.encoded] } }
     case 'layout':
       return layoutAnswer(answer)
+    case 'availability':
+      return availabilityAnswer(answer.availability)
     case 'absent':
       return { $case: 'absent', absent: { indices: [...answer.indices] } }
     case 'refused':
@@ -121,6 +133,17 @@ function wireAnswer(answer: Exclude<Answer, { type: 'chunks' }>): NonNullable<Re
 
 function pathInfoAnswer(index: number, pathInfo: PathInfo): NonNullable<Response['answer']> {
   return { $case: 'pathInfo', pathInfo: { index, pathInfo: toWireSigned(pathInfo) } }
+}
+
+function availabilityAnswer({
+  complete = false,
+  held,
+  added = [],
+  claimed = [],
+  released = [],
+}: Availability): NonNullable<Response['answer']> {
+  const lists = { added: [...added], claimed: [...claimed], released: [...released] }
+  return { $case: 'availability', availability: { complete, held, ...lists } }
 }
 
 function layoutAnswer({

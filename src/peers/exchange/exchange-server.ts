@@ -15,6 +15,7 @@ import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import { FrameError } from './frame-error.ts'
 import { OutboardServing, SERVING_OUTBOARD_BYTES_MAX } from './outboard-serving.ts'
+import { type SwarmSource, serveSwarm, WATCHES_MAX } from './swarm-serving.ts'
 import type { Answer, ChunkAnswer, Want } from './want.ts'
 
 /** How many requests of one channel may be under way or wait; one more ends the channel. */
@@ -56,6 +57,8 @@ export interface ExchangeServerComponents {
   readonly pathInfos: PathInfoSource
   /** What peers may read; to them all else is absent. */
   readonly access: ReadAccess
+  /** What is being fetched; nothing where it is left out. */
+  readonly swarms?: SwarmSource
   readonly clock: Clock
   /** Where a peer that breaks the protocol is told of. */
   readonly offences: { reportError(peer: string, error: unknown): void }
@@ -64,15 +67,20 @@ export interface ExchangeServerComponents {
 
 const noHurry = unhurriedCall()
 
+const NO_SWARMS: SwarmSource = { of: () => undefined }
+
 type ChunksWant = Extract<Want, { type: 'chunks' }>
 
 interface ServedChannel {
+  readonly peer: string
   readonly channel: FrameChannel
   readonly bulkReading: Semaphore
   readonly bulkSending: Semaphore
   /** One frame at a time waits for the peer to take it. */
   readonly sending: Semaphore
   readonly requests: Map<number, AbortController>
+  /** How many swarms it watches. */
+  watches: number
 }
 
 /** Answers what peers ask, from what this node holds and shares. */
@@ -97,11 +105,13 @@ export class ExchangeServer {
   /** Serves one channel until it ends. Never throws: what is wrong with a channel ends it. */
   async serve(peer: string, channel: FrameChannel): Promise<void> {
     const served: ServedChannel = {
+      peer,
       channel,
       bulkReading: new Semaphore(BULK_READING_MAX),
       bulkSending: new Semaphore(1),
       sending: new Semaphore(1),
       requests: new Map(),
+      watches: 0,
     }
     const over = new AbortController()
     void this.#watchFrames(channel, over)
@@ -202,6 +212,24 @@ export class ExchangeServer {
         using _turn = await served.bulkReading.acquire(1, call)
         return await this.#serveChunks(want, send, served, call)
       }
+      case 'swarm':
+        return await this.#serveSwarm(want, send, served, call)
+    }
+  }
+
+  async #serveSwarm(
+    want: Extract<Want, { type: 'swarm' }>,
+    send: (answer: Answer) => Promise<void>,
+    served: ServedChannel,
+    call: Call,
+  ): Promise<void> {
+    if (served.watches >= WATCHES_MAX) return await send({ type: 'absent', indices: [0] })
+    served.watches++
+    try {
+      const { swarms = NO_SWARMS } = this.#components
+      await serveSwarm(want, served.peer, { swarms, shared: this.#shared }, send, call)
+    } finally {
+      served.watches--
     }
   }
 

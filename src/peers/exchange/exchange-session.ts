@@ -35,6 +35,8 @@ export interface Ask {
   readonly want: Want
   /** About how many bytes the answer will have, for the cap on what is in flight. */
   readonly bytes: number
+  /** It goes on until it is taken back, as long as the peer says something from time to time. */
+  readonly lasts?: boolean
   /**
    * Takes each part of the answer. What it throws ends the request; the request is over only when
    * all that it returned has resolved.
@@ -182,7 +184,8 @@ export class ExchangeSession {
         const nowMs = this.#clock.now()
         const trickled = this.#channel.receivedBytes - bytesBefore < STALL_BYTES
         const isSilent = trickled && nowMs - this.#lastSignUpTo(id, request) >= this.#stallMs
-        if (isSilent || nowMs - begunMs >= REQUEST_MS_MAX) break
+        const isTooLong = request.ask.lasts !== true && nowMs - begunMs >= REQUEST_MS_MAX
+        if (isSilent || isTooLong) break
       }
       request.done.reject(peerError({ code: 'stalled', peer: this.peer }))
     } catch {

@@ -1,6 +1,7 @@
 import { fromWireLayout } from '../../castore/blob-layout-codec.ts'
 import { Digest } from '../../foundation/digest.ts'
 import type {
+  AvailabilityAnswer,
   LayoutAnswer,
   PathInfoAnswer,
   Request,
@@ -31,6 +32,12 @@ export function fromWireWant(
         digests: checkedDigests(want.chunks.digests),
         ...(want.chunks.packed ? { packed: true } : {}),
       }
+    case 'swarm':
+      return {
+        type: 'swarm',
+        root: Digest.of(want.swarm.root),
+        pieces: Digest.of(want.swarm.pieces).bytes,
+      }
   }
 }
 
@@ -46,6 +53,13 @@ export function fromWireLayoutAnswer(message: LayoutAnswer): Answer {
   const { index, outboard } = message
   const layout = fromWireLayout(message.layout)
   return { type: 'layout', index, layout, ...(outboard === undefined ? {} : { outboard }) }
+}
+
+/** What a member of a swarm has, of its message. */
+export function fromWireAvailability(message: AvailabilityAnswer): Answer {
+  const { complete, held, added, claimed, released } = message
+  const availability = { complete, added, claimed, released, ...(held && { held }) }
+  return { type: 'availability', availability }
 }
 
 function checkedDigests(digests: readonly Uint8Array[]): Digest[] {

@@ -1,6 +1,7 @@
 import type { ChunkRef } from '../../castore/blob-store.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
+import type { Availability } from '../swarm/availability.ts'
 
 /** How many things one request may name. */
 export const WANTS_MAX = 1024
@@ -24,6 +25,13 @@ export type Want =
       readonly digests: readonly Digest[]
       /** Whether they may be answered as zstd frames. */
       readonly packed?: boolean
+    }
+  /** What a peer has of a root that both are fetching, now and from now on. */
+  | {
+      readonly type: 'swarm'
+      readonly root: Digest
+      /** The id of the list of pieces that their numbers are of. */
+      readonly pieces: Uint8Array
     }
 
 /** A chunk in an answer. */
@@ -49,6 +57,7 @@ export type Answer =
       readonly type: 'chunks'
       readonly chunks: readonly ChunkAnswer[]
     }
+  | { readonly type: 'availability'; readonly availability: Availability }
   | { readonly type: 'absent'; readonly indices: readonly number[] }
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'done' }

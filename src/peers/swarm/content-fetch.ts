@@ -1,21 +1,51 @@
+import type { ChunkRef } from '../../castore/blob-store.ts'
 import type { Directory } from '../../castore/model/directory.ts'
 import type { Node } from '../../castore/model/node.ts'
+import { BitSet } from '../../foundation/bit-set.ts'
 import type { Call } from '../../foundation/call.ts'
 import type { FetchProgress } from '../../substitution/fetch-progress.ts'
 import { peerError } from '../peer-error.ts'
-import { ChunkFetch } from './chunk-fetch.ts'
-import type { ContentFetchComponents, WantedBlob } from './content-fetch-components.ts'
+import { BlobIntake } from './blob-intake.ts'
+import type {
+  ContentFetchComponents,
+  SourcedLayout,
+  WantedBlob,
+} from './content-fetch-components.ts'
 import { fetchDirectories, leavesFirst } from './directory-fetch.ts'
 import type { HolderSet } from './holder-set.ts'
 import { fetchLayouts } from './layout-fetch.ts'
 import { LayoutSuspects } from './layout-suspects.ts'
+import { MemberWatch, type MemberWatchComponents } from './member-watch.ts'
+import { PieceExchange } from './piece-exchange.ts'
+import { PieceFetch } from './piece-fetch.ts'
+import { PieceList } from './piece-list.ts'
+import type { Swarm } from './swarm.ts'
+import { SwarmView } from './swarm-view.ts'
 
 /** How many blobs are looked up in the local store at once. */
 const LOOKUP_BLOBS = 1024
 
+/** Less than this is fetched without looking for others at it: that would take longer. */
+export const SWARM_BYTES_MIN = 256 * 1024
+
+/** A swarm that a fetch takes part in, and what it needs for that. */
+export interface SwarmPart {
+  readonly swarm: Swarm
+  /** The id of this node. */
+  readonly self: string
+  readonly network: MemberWatchComponents['network']
+}
+
+/** The blobs below a root; of those that are held, how they are cut. */
+interface Inventory {
+  readonly blobs: readonly WantedBlob[]
+  readonly held: ReadonlyMap<string, readonly ChunkRef[]>
+}
+
 /**
  * Brings all content below a root into the castore, from all its holders at once, and only what is
- * not held already. Everything is checked on arrival; contents go in before what refers to them.
+ * not held already; with a `part` in a swarm, others have what is here at once, and are asked for
+ * what they have. Everything is checked on arrival; contents go in before what refers to them.
  * @throws PeerError 'no-holder' where nobody who is left has what is missing
  */
 export async function fetchContent(
@@ -24,22 +54,42 @@ export async function fetchContent(
   components: ContentFetchComponents,
   progress: FetchProgress,
   call: Call,
+  part?: SwarmPart,
 ): Promise<void> {
   if (root.type === 'symlink') return
   const directories =
     root.type === 'directory' ? await fetchDirectories(root.digest, holders, components, call) : []
-  const blobs = root.type === 'file' ? [root] : blobsOf(directories)
-  progress.filesTotal = blobs.length
-  progress.bytesTotal = blobs.reduce((sum, blob) => sum + blob.size, 0)
-
-  let missing = await missingBlobs(blobs, components, call)
-  progress.filesDone = blobs.length - missing.length
-  progress.bytesDone = progress.bytesTotal - missing.reduce((sum, blob) => sum + blob.size, 0)
+  const ordered = leavesFirst(directories)
+  const inventory = await takeStock(
+    root.type === 'file' ? [root] : blobsOf(ordered),
+    components,
+    call,
+  )
+  let missing = inventory.blobs.filter(({ digest }) => !inventory.held.has(digest.hex))
+  const missingBytes = missing.reduce((sum, blob) => sum + blob.size, 0)
+  progress.filesTotal = inventory.blobs.length
+  progress.bytesTotal = inventory.blobs.reduce((sum, blob) => sum + blob.size, 0)
+  progress.filesDone = inventory.blobs.length - missing.length
+  progress.bytesDone = progress.bytesTotal - missingBytes
   const suspects = new LayoutSuspects()
+  const round = { holders, components, suspects, progress }
+  let shared = missingBytes >= SWARM_BYTES_MIN ? part : undefined
   while (missing.length > 0) {
-    missing = await fetchBlobs(missing, holders, components, suspects, progress, call)
+    missing = await fetchBlobs(missing, { ...round, inventory, directories, part: shared }, call)
+    // What is left now was cut otherwise than it seemed, and so by nobody else like this.
+    shared = undefined
   }
-  await components.castore.directories.put(leavesFirst(directories), call)
+  await components.castore.directories.put(ordered, call)
+}
+
+interface Round {
+  readonly inventory: Inventory
+  readonly directories: readonly Directory[]
+  readonly holders: HolderSet
+  readonly components: ContentFetchComponents
+  readonly suspects: LayoutSuspects
+  readonly progress: FetchProgress
+  readonly part: SwarmPart | undefined
 }
 
 /**
@@ -48,16 +98,13 @@ export async function fetchContent(
  */
 async function fetchBlobs(
   blobs: readonly WantedBlob[],
-  holders: HolderSet,
-  components: ContentFetchComponents,
-  suspects: LayoutSuspects,
-  progress: FetchProgress,
+  round: Round,
   call: Call,
 ): Promise<WantedBlob[]> {
+  const { components, holders, suspects } = round
   const { client, ledger } = components
   const layouts = await fetchLayouts(blobs, holders, components, suspects, call)
-  const fetch = new ChunkFetch(components, { holders, progress })
-  const { falsehoods, stuck, failure } = await fetch.run(layouts, call)
+  const { falsehoods, stuck, failure } = await fetchPieces(layouts, round, call)
   const wrong = new Set([...falsehoods, ...stuck])
   const lies = layouts.filter((it) => !wrong.has(it)).flatMap((it) => suspects.disprovedBy(it))
   for (const { peer, blob } of [...falsehoods, ...lies]) {
@@ -72,7 +119,90 @@ async function fetchBlobs(
   return [...wrong].map(({ blob }) => blob)
 }
 
-/** Every distinct blob that the Directories refer to. */
+/** What came of fetching blobs by their layouts. */
+interface Outcome {
+  /** Layouts that turned out to be lies. */
+  readonly falsehoods: readonly SourcedLayout[]
+  /** Layouts that name chunks that nobody who is left has: wrong perhaps, or just unlucky. */
+  readonly stuck: readonly SourcedLayout[]
+  /** The last failure of a holder, for saying why. */
+  readonly failure: unknown
+}
+
+/** @throws PeerError 'no-holder' where nobody who is left has a blob of one chunk */
+async function fetchPieces(
+  layouts: readonly SourcedLayout[],
+  round: Round,
+  call: Call,
+): Promise<Outcome> {
+  const { components, holders, progress, part } = round
+  const pieces = PieceList.of(
+    part === undefined ? layouts.map((it) => it.layout) : all(round, layouts),
+  )
+  const intake = new BlobIntake({ castore: components.castore, progress }, { pieces, layouts })
+  await intake.takeHeld(call)
+  const sizes = Array.from({ length: pieces.size }, (_, piece) => intake.bytesMissing(piece))
+  const view = new SwarmView({ self: part?.self ?? '', sizes })
+  const transport = new PieceExchange(
+    { client: components.client, intake, pieces, progress },
+    { whole: call },
+  )
+  const fetch = new PieceFetch({ ...components, view, transport }, listenerOf(part))
+  intake.onDropped((dropped) => fetch.drop(dropped))
+  for (const peer of holders) fetch.meetComplete(peer)
+  using _listening = holders.onAdd((peer) => fetch.meetComplete(peer))
+  try {
+    if (part === undefined) await fetch.run(call)
+    else await fetchTogether(part, { fetch, pieces, sizes }, round, call)
+  } finally {
+    intake.end()
+  }
+  const failure = fetch.lastFailure
+  const single = intake.missingSingle()
+  if (single !== undefined) throw peerError({ code: 'no-holder', digest: single.hex }, failure)
+  return { falsehoods: intake.falsehoods, stuck: intake.stuck, failure }
+}
+
+async function fetchTogether(
+  { swarm, network }: SwarmPart,
+  work: {
+    readonly fetch: PieceFetch
+    readonly pieces: PieceList
+    readonly sizes: readonly number[]
+  },
+  { components, directories, inventory }: Round,
+  call: Call,
+): Promise<void> {
+  const { fetch, pieces, sizes } = work
+  const held = new BitSet(pieces.size)
+  for (const [piece, bytes] of sizes.entries()) if (bytes === 0) held.add(piece)
+  const blobs = inventory.blobs.map(({ digest }) => digest)
+  swarm.prepare({ pieces, directories, blobs, held })
+  const watch = new MemberWatch({ ...components, network }, { swarm, pieces, fetch })
+  await watch.during(() => fetch.run(call), call)
+}
+
+function listenerOf(part: SwarmPart | undefined): ConstructorParameters<typeof PieceFetch>[1] {
+  if (part === undefined) return {}
+  const { swarm } = part
+  return {
+    onHere: (piece) => swarm.holds(piece),
+    onClaims: (pieces, isFetching) => swarm.claims(pieces, isFetching),
+  }
+}
+
+/** How all blobs are cut, held or not, in the order in which everybody goes through them. */
+function* all(
+  { inventory }: Round,
+  layouts: readonly SourcedLayout[],
+): Generator<readonly ChunkRef[]> {
+  const missing = new Map(layouts.map(({ blob, layout }) => [blob.digest.hex, layout]))
+  for (const { digest } of inventory.blobs) {
+    yield missing.get(digest.hex) ?? inventory.held.get(digest.hex) ?? []
+  }
+}
+
+/** Every distinct blob that the Directories refer to, in their order. */
 function blobsOf(directories: readonly Directory[]): WantedBlob[] {
   const blobs = new Map<string, WantedBlob>()
   for (const directory of directories) {
@@ -83,19 +213,22 @@ function blobsOf(directories: readonly Directory[]): WantedBlob[] {
   return [...blobs.values()]
 }
 
-async function missingBlobs(
+async function takeStock(
   blobs: readonly WantedBlob[],
   { castore }: ContentFetchComponents,
   call: Call,
-): Promise<WantedBlob[]> {
-  const missing: WantedBlob[] = []
+): Promise<Inventory> {
+  const held = new Map<string, readonly ChunkRef[]>()
   for (let i = 0; i < blobs.length; i += LOOKUP_BLOBS) {
     const batch = blobs.slice(i, i + LOOKUP_BLOBS)
     const layouts = await castore.blobs.layouts(
       batch.map((blob) => blob.digest),
       call,
     )
-    missing.push(...batch.filter((_, at) => layouts[at] === undefined))
+    for (const [at, { digest }] of batch.entries()) {
+      const layout = layouts[at]
+      if (layout !== undefined) held.set(digest.hex, layout)
+    }
   }
-  return missing
+  return { blobs, held }
 }

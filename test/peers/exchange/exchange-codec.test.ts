@@ -28,6 +28,7 @@ const anyWant: fc.Arbitrary<Want> = fc.oneof(
   fc.record({ type: fc.constant('layouts' as const), digests }),
   fc.record({ type: fc.constant('layouts' as const), digests, outboards: fc.constant(true) }),
   fc.record({ type: fc.constant('chunks' as const), digests }),
+  fc.record({ type: fc.constant('swarm' as const), root: digest, pieces: bytes(32) }),
 )
 
 const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
@@ -49,6 +50,19 @@ const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
     type: fc.constant('chunks' as const),
     chunks: fc.array(fc.record({ index, data: fc.uint8Array({ maxLength: 300 }) })),
   }),
+  fc.record({
+    type: fc.constant('availability' as const),
+    availability: fc.record(
+      {
+        complete: fc.boolean(),
+        held: fc.uint8Array({ maxLength: 300 }),
+        added: fc.array(index),
+        claimed: fc.array(index),
+        released: fc.array(index),
+      },
+      { requiredKeys: ['complete', 'added', 'claimed', 'released'] },
+    ),
+  }),
   fc.record({ type: fc.constant('absent' as const), indices: fc.array(index) }),
   fc.record({ type: fc.constant('refused' as const), reason: fc.string({ maxLength: 200 }) }),
   fc.record({ type: fc.constant('done' as const) }),
@@ -56,7 +70,15 @@ const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
 
 /** Values with every byte string in hexadecimal, so that they compare whatever holds the bytes. */
 function shown(value: unknown): string {
-  return JSON.stringify(value, (_, it) => (isBytes(it) ? Buffer.from(it).toString('hex') : it))
+  return JSON.stringify(inHex(value))
+}
+
+function inHex(value: unknown): unknown {
+  if (isBytes(value)) return Buffer.from(value).toString('hex')
+  if (Array.isArray(value)) return value.map(inHex)
+  if (typeof value !== 'object' || value === null || value instanceof Digest) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, it]) => [key, inHex(it)]))
 }
 
 function isBytes(value: unknown): value is Uint8Array {
@@ -83,6 +105,8 @@ function sayable(want: Want): unknown {
       return want.root.hex
     case 'layouts':
       return { digests: want.digests.map(({ hex }) => hex), outboards: want.outboards ?? false }
+    case 'swarm':
+      return [want.root.hex, Buffer.from(want.pieces).toString('hex')]
     default:
       return want.digests.map(({ hex }) => hex)
   }

@@ -17,6 +17,7 @@ export interface Request {
     | { $case: "layouts"; layouts: LayoutsWant }
     | { $case: "chunks"; chunks: ChunksWant }
     | { $case: "cancel"; cancel: Cancel }
+    | { $case: "swarm"; swarm: SwarmWant }
     | undefined;
 }
 
@@ -38,6 +39,11 @@ export interface ChunksWant {
   packed: boolean;
 }
 
+export interface SwarmWant {
+  root: Uint8Array;
+  pieces: Uint8Array;
+}
+
 export interface Cancel {
 }
 
@@ -51,6 +57,7 @@ export interface Response {
     | { $case: "absent"; absent: Absent }
     | { $case: "done"; done: Done }
     | { $case: "refused"; refused: Refused }
+    | { $case: "availability"; availability: AvailabilityAnswer }
     | undefined;
 }
 
@@ -81,6 +88,14 @@ export interface ChunkAnswer {
 
 export interface Absent {
   indices: number[];
+}
+
+export interface AvailabilityAnswer {
+  complete: boolean;
+  held?: Uint8Array | undefined;
+  added: number[];
+  claimed: number[];
+  released: number[];
 }
 
 export interface Done {
@@ -114,6 +129,9 @@ export const Request: MessageFns<Request> = {
         break;
       case "cancel":
         Cancel.encode(message.want.cancel, writer.uint32(50).fork()).join();
+        break;
+      case "swarm":
+        SwarmWant.encode(message.want.swarm, writer.uint32(58).fork()).join();
         break;
     }
     return writer;
@@ -178,6 +196,14 @@ export const Request: MessageFns<Request> = {
             }
 
             message.want = { $case: "cancel", cancel: Cancel.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.want = { $case: "swarm", swarm: SwarmWant.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -399,6 +425,63 @@ export const ChunksWant: MessageFns<ChunksWant> = {
   },
 };
 
+function createBaseSwarmWant(): SwarmWant {
+  return { root: new Uint8Array(0), pieces: new Uint8Array(0) };
+}
+
+export const SwarmWant: MessageFns<SwarmWant> = {
+  encode(message: SwarmWant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.root.length !== 0) {
+      writer.uint32(10).bytes(message.root);
+    }
+    if (message.pieces.length !== 0) {
+      writer.uint32(18).bytes(message.pieces);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SwarmWant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSwarmWant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.root = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pieces = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseCancel(): Cancel {
   return {};
 }
@@ -464,6 +547,9 @@ export const Response: MessageFns<Response> = {
         break;
       case "refused":
         Refused.encode(message.answer.refused, writer.uint32(66).fork()).join();
+        break;
+      case "availability":
+        AvailabilityAnswer.encode(message.answer.availability, writer.uint32(74).fork()).join();
         break;
     }
     return writer;
@@ -544,6 +630,17 @@ export const Response: MessageFns<Response> = {
             }
 
             message.answer = { $case: "refused", refused: Refused.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.answer = {
+              $case: "availability",
+              availability: AvailabilityAnswer.decode(reader, reader.uint32()),
+            };
             continue;
           }
         }
@@ -884,6 +981,138 @@ export const Absent: MessageFns<Absent> = {
               const end2 = reader.uint32() + reader.pos;
               while (reader.pos < end2) {
                 message.indices.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAvailabilityAnswer(): AvailabilityAnswer {
+  return { complete: false, held: undefined, added: [], claimed: [], released: [] };
+}
+
+export const AvailabilityAnswer: MessageFns<AvailabilityAnswer> = {
+  encode(message: AvailabilityAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.complete !== false) {
+      writer.uint32(8).bool(message.complete);
+    }
+    if (message.held !== undefined) {
+      writer.uint32(18).bytes(message.held);
+    }
+    if (message.added.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.added) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.claimed.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.claimed) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.released.length !== 0) {
+      writer.uint32(42).fork();
+      for (const v of message.released) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AvailabilityAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAvailabilityAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.complete = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.held = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag === 24) {
+              message.added.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.added.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 4: {
+            if (tag === 32) {
+              message.claimed.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.claimed.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 5: {
+            if (tag === 40) {
+              message.released.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 42) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.released.push(reader.uint32());
               }
 
               continue;

@@ -1,0 +1,19 @@
+/** What a member of a swarm says of the pieces that it has; each says only what is new. */
+export interface Availability {
+  /** It has everything below the root. Nothing follows. */
+  readonly complete?: boolean
+  /** What it has at the start: a bit for each piece, as a BitSet is written. */
+  readonly held?: Uint8Array
+  /** Pieces that have come since. */
+  readonly added?: readonly number[]
+  /** Pieces that it fetches from one who has everything, so that others need not. */
+  readonly claimed?: readonly number[]
+  /** Of those, what it does not fetch any more. */
+  readonly released?: readonly number[]
+}
+
+/** How often a member says something at least, so that its silence means something. */
+export const KEEPALIVE_MS = 1_000
+
+/** For how long news is gathered before it is told. */
+export const NEWS_MS = 20

@@ -1,0 +1,119 @@
+import { BitSet } from '../../foundation/bit-set.ts'
+import { type Call, narrowedCall } from '../../foundation/call.ts'
+import type { Clock } from '../../foundation/clock.ts'
+import type { Log } from '../../foundation/log.ts'
+import { type Random, shuffled } from '../../foundation/random.ts'
+import type { ExchangeClient } from '../exchange/exchange-client.ts'
+import type { AnswerItem } from '../exchange/exchange-session.ts'
+import { PeerError, peerError } from '../peer-error.ts'
+import type { PeerNetwork } from '../peer-network.ts'
+import type { PeerLedger } from '../standing/peer-ledger.ts'
+import type { Availability } from './availability.ts'
+import type { PieceFetch } from './piece-fetch.ts'
+import type { PieceList } from './piece-list.ts'
+import type { Swarm } from './swarm.ts'
+
+/** How many others a fetch keeps itself informed about. */
+export const MEMBERS_MAX = 32
+
+/** What it works with. */
+export interface MemberWatchComponents {
+  readonly client: ExchangeClient
+  readonly network: Pick<PeerNetwork, 'connected'>
+  readonly ledger: PeerLedger
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/**
+ * Keeps a fetch informed of what others have of the same root: asks neighbours when it begins, and
+ * whoever asks here from then on, so that each two of them know of each other whoever was first.
+ */
+export class MemberWatch {
+  readonly #components: MemberWatchComponents
+  readonly #swarm: Swarm
+  readonly #pieces: PieceList
+  readonly #fetch: PieceFetch
+  readonly #watched = new Map<string, Promise<void>>()
+
+  constructor(
+    components: MemberWatchComponents,
+    init: { readonly swarm: Swarm; readonly pieces: PieceList; readonly fetch: PieceFetch },
+  ) {
+    this.#components = components
+    this.#swarm = init.swarm
+    this.#pieces = init.pieces
+    this.#fetch = init.fetch
+  }
+
+  /** Watches until `work` has come to its end. */
+  async during<T>(work: () => Promise<T>, call: Call): Promise<T> {
+    const over = new AbortController()
+    const inner = narrowedCall(call, over.signal)
+    using _listening = this.#swarm.onMember((peer) => this.#meet(peer, inner))
+    const { network, random } = this.#components
+    for (const { id } of shuffled(network.connected(), random)) this.#meet(id, inner)
+    try {
+      return await work()
+    } finally {
+      over.abort(new Error('the fetch is over'))
+      await Promise.all(this.#watched.values())
+    }
+  }
+
+  #meet(peer: string, call: Call): void {
+    const isFull = this.#watched.size >= MEMBERS_MAX
+    if (isFull || this.#watched.has(peer) || call.signal.aborted) return
+    if (this.#components.ledger.standing(peer) !== 'welcome') return
+    const watching = this.#watch(peer, call).finally(() => this.#watched.delete(peer))
+    this.#watched.set(peer, watching)
+  }
+
+  /** Throws nothing. */
+  async #watch(peer: string, call: Call): Promise<void> {
+    const { client, log } = this.#components
+    const want = {
+      type: 'swarm',
+      root: this.#swarm.root,
+      pieces: this.#pieces.id.bytes,
+    } as const
+    const onAnswer = (answer: AnswerItem): void => {
+      if (answer.type === 'absent') return
+      if (answer.type !== 'availability') {
+        const what = `${answer.type} instead of what it has`
+        throw peerError({ code: 'protocol-broken', peer, what })
+      }
+      this.#take(peer, answer.availability)
+    }
+    try {
+      await client.ask(peer, { want, bytes: 0, lasts: true, onAnswer }, call)
+    } catch (error) {
+      if (!call.signal.aborted) log.debug('a member is out of sight', { peer, error })
+      if (!(error instanceof PeerError) && !call.signal.aborted) this.#fetch.fail(error)
+    } finally {
+      this.#fetch.part(peer)
+    }
+  }
+
+  #take(peer: string, said: Availability): void {
+    const { size } = this.#pieces
+    if (said.held !== undefined) {
+      const held = BitSet.of(size, said.held)
+      if (held === undefined) throw nonsense(peer, `${said.held.length} bytes of ${size} pieces`)
+      this.#fetch.meetPartial(peer, held)
+    }
+    for (const pieces of [said.added, said.claimed, said.released]) {
+      const wrong = pieces?.find((piece) => piece >= size)
+      if (wrong !== undefined) throw nonsense(peer, `piece ${wrong} of ${size}`)
+    }
+    if (said.added !== undefined && said.added.length > 0) this.#fetch.gained(peer, said.added)
+    if (said.claimed !== undefined) this.#fetch.claimed(peer, said.claimed, true)
+    if (said.released !== undefined) this.#fetch.claimed(peer, said.released, false)
+    if (said.complete === true) this.#fetch.meetComplete(peer)
+  }
+}
+
+function nonsense(peer: string, what: string): PeerError {
+  return peerError({ code: 'protocol-broken', peer, what })
+}
