@@ -23,6 +23,9 @@ const DEFAULTS = { nodes: '8', rate: '50', mib: '64', runs: '1' }
 /** The fewest nodes of which half of those that fetch can die and others go on. */
 const NODES_MIN = 3
 
+/** Room for the names before the figures. */
+const NAME_WIDTH = 14
+
 /** What a shell takes for an ending by a signal. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 }
 
@@ -94,8 +97,8 @@ async function lab({ names, options, withBaselines }: Command): Promise<number> 
       line: 'failed',
       wrong: [error.message],
     }))
-    console.log(`${name.padEnd(12)}${line}`)
-    for (const what of wrong) console.log(`${' '.repeat(12)}wrong: ${what}`)
+    console.log(`${name.padEnd(NAME_WIDTH)}${line}`)
+    for (const what of wrong) console.log(`${' '.repeat(NAME_WIDTH)}wrong: ${what}`)
     if (wrong.length > 0) exitCode = 1
   }
   for (const name of names) {

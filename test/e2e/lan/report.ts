@@ -21,13 +21,16 @@ export interface Scenario {
 /** Of content, how long it is. */
 type Bytes = Pick<Content, 'bytes'>
 
+type Link = Pick<LabOptions, 'megabits'>
+type Size = Pick<LabOptions, 'nodes' | 'megabits'>
+
 /** How long something took, in seconds and over T. */
-export function timed(seconds: number, { bytes }: Bytes, options: LabOptions): string {
+export function timed(seconds: number, { bytes }: Bytes, options: Link): string {
   return `${seconds.toFixed(2)} s = ${inT(seconds, { bytes }, options)}`
 }
 
 /** A time over T. */
-export function inT(seconds: number, { bytes }: Bytes, options: LabOptions): string {
+export function inT(seconds: number, { bytes }: Bytes, options: Link): string {
   return `${(seconds / linkSeconds(bytes, options)).toFixed(2)} T`
 }
 
@@ -35,7 +38,7 @@ export function inT(seconds: number, { bytes }: Bytes, options: LabOptions): str
  * The least makespan that pieces allow where all links are alike: T · (1 + ⌊log2 N⌋ / M), for N
  * nodes and M pieces (Mundinger, Weber and Weiss, 2008).
  */
-export function boundSeconds(content: Content, options: LabOptions): number {
+export function boundSeconds(content: Bytes, options: Size): number {
   const pieces = Math.ceil(content.bytes / PIECE_BYTES)
   const rounds = Math.floor(Math.log2(options.nodes))
   return linkSeconds(content.bytes, options) * (1 + rounds / pieces)
@@ -46,13 +49,12 @@ export function copies(seedSentBytes: number, { bytes }: Bytes): string {
   return `${(seedSentBytes / bytes).toFixed(2)} copies`
 }
 
-/** What every race has: its makespan beside the bound, the seed's part, and what it cost. */
+/** What every race has: its makespan, the seed's part, and what it cost. */
 export function raceFigures(race: Race, content: Content, options: LabOptions): string {
-  const bound = `bound ${inT(boundSeconds(content, options), content, options)}`
   const cpu = race.cpuSeconds.toFixed(1)
   const perGigabyte = (race.cpuSeconds / (race.receivedBytes / 1e9)).toFixed(1)
   return [
-    `${timed(race.seconds, content, options)} (${bound})`,
+    timed(race.seconds, content, options),
     `seed gave ${copies(race.seedSentBytes, content)}`,
     `${cpu} s of CPU, ${perGigabyte} a GB`,
   ].join(', ')
@@ -63,8 +65,9 @@ export function verdict(wrong: readonly string[]): string {
   return wrong.length === 0 ? 'bytes right' : `${wrong.length} wrong`
 }
 
-/** What is run, at which size. */
-export function setting(nodes: number, content: Content, { megabits }: LabOptions): string {
+/** What is run, at which size, and the bound where all begin at once. */
+export function setting(nodes: number, content: Bytes, { megabits }: Link): string {
   const mib = (content.bytes / 2 ** 20).toFixed(0)
-  return `${nodes} nodes, ${mib} MiB, ${megabits} Mbit/s`
+  const bound = inT(boundSeconds(content, { nodes, megabits }), content, { megabits })
+  return `${nodes} nodes, ${mib} MiB, ${megabits} Mbit/s (bound ${bound})`
 }

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -53,6 +54,9 @@ export async function openWorld(
   process.setMaxListeners(EXIT_LISTENERS_MAX)
   await using stack = new AsyncDisposableStack()
   const scratch = stack.use(await temporaryDirectory()).path
+  const removeAtExit = (): void => rmSync(scratch, { recursive: true, force: true })
+  process.once('exit', removeAtExit) // where the lab is ended by a signal
+  stack.defer(() => void process.off('exit', removeAtExit))
   const lan = stack.use(await makeLabLan(options.nodes + guests, options.megabits))
   const key = generateKey('lab-1')
   const keyFile = join(scratch, 'secret.key')

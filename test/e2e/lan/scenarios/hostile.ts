@@ -1,6 +1,6 @@
 import { type BadGuest, type BadNodeKind, invite } from '../bad-guest.ts'
 import { makeBlob } from '../content.ts'
-import { race } from '../race.ts'
+import { medianRace, race } from '../race.ts'
 import { raceFigures, type Scenario, setting, verdict } from '../report.ts'
 import { type World, within } from '../world.ts'
 import { atOnce, plantedWorld } from './at-once.ts'
@@ -20,20 +20,28 @@ export const hostile: Scenario = {
     const nodes = options.nodes + MORE_NODES
     const honest = { ...options, nodes: nodes - GUESTS.length }
     const calm = await atOnce(honest, makeBlob)
-    await using planted = await plantedWorld(honest, makeBlob, GUESTS.length)
-    const { world, content, storePath } = planted
-    const invited = GUESTS.map((kind, i) => invite(world, honest.nodes + i, kind, storePath))
-    const guests = await Promise.all(invited)
-    await known(world, guests)
-    const beset = await race(world, planted)
-    const bans = await bansOf(world, guests)
-    const wrong = [...calm.race.wrong, ...beset.wrong, ...bans.wrong]
+    const bans: Bans[] = []
+    let where = ''
+    let harm = ''
+    const beset = await medianRace(options.runs, async () => {
+      await using planted = await plantedWorld(honest, makeBlob, GUESTS.length)
+      const { world, content, storePath } = planted
+      const invited = GUESTS.map((kind, i) => invite(world, honest.nodes + i, kind, storePath))
+      const guests = await Promise.all(invited)
+      await known(world, guests)
+      const one = await race(world, planted)
+      bans.push(await bansOf(world, guests))
+      where = setting(nodes, content, options)
+      harm = guests.map(({ kind, harmed }) => `${kind} ${harmed.size}`).join(', ')
+      return { ...one, wrong: [...one.wrong, ...bans.at(-1)!.wrong] }
+    })
+    const wrong = [...calm.race.wrong, ...beset.wrong]
     const ratio = (beset.seconds / calm.race.seconds).toFixed(2)
-    const asked = guests.map(({ kind, harmed }) => `${kind} ${harmed.size}`).join(', ')
+    const sum = (of: 'liedTo' | 'banned') => bans.reduce((all, one) => all + one[of], 0)
     const line =
-      `${setting(nodes, content, options)}: ${raceFigures(beset, content, honest)}, ` +
+      `${where}: ${raceFigures(beset, calm.content, honest)}, ` +
       `${ratio} × the honest ones alone (${calm.race.seconds.toFixed(2)} s), ` +
-      `harmed by ${asked}; ${bans.banned} of ${bans.liedTo} have banned who lied to them, ` +
+      `peers harmed by ${harm}, ${sum('banned')} of ${sum('liedTo')} lied to banned the liar, ` +
       verdict(wrong)
     return { line, wrong }
   },

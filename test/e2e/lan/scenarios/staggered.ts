@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Content, makeBlob } from '../content.ts'
-import { medianRace, race } from '../race.ts'
+import { linkSeconds, medianRace, race } from '../race.ts'
 import { inT, raceFigures, type Scenario, setting, verdict } from '../report.ts'
 import { plantedWorld } from './at-once.ts'
 
@@ -25,10 +25,11 @@ export const staggered: Scenario = {
     })
     const slowest = inT(Math.max(...typical.ownSeconds), content!, options)
     const last = (APART_MS / 1000) * (options.nodes - 2)
+    const least = (last + linkSeconds(content!.bytes, options)).toFixed(2)
     const figures = raceFigures(typical, content!, options)
     const line =
-      `${setting(options.nodes, content!, options)}: ${figures}, the last came at ${last} s, ` +
-      `the slowest took ${slowest} of its own, ${verdict(typical.wrong)}`
+      `${setting(options.nodes, content!, options)}: ${figures}, the last came at ${last} s ` +
+      `(and T: ${least} s), the slowest took ${slowest} of its own, ${verdict(typical.wrong)}`
     return { line, wrong: typical.wrong }
   },
 }
