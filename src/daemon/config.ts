@@ -67,6 +67,13 @@ const byteSize = z.union([z.string(), z.number()]).transform((given, context): n
   return z.NEVER
 })
 
+const byteRate = z.union([z.string(), z.number()]).transform((given, context): number => {
+  const bytes = parseByteSize(String(given).replace(/\/s$/, ''))
+  if (bytes !== undefined && bytes >= RATE_BYTES_MIN) return bytes
+  context.addIssue(`is at least 64 kB a second, such as 2MB or 500 kB/s, not ${shown(given)}`)
+  return z.NEVER
+})
+
 const span = z.string().transform((text, context): number => {
   const ms = parseSpan(text)
   if (ms !== undefined && ms > 0) return ms
@@ -91,6 +98,9 @@ const logLevels = z.string().superRefine((text, context) => {
 
 /** A store that may take less than this, in bytes, would be busy with making room for itself. */
 export const STORE_BYTES_MIN = 256 * 1024 * 1024
+
+/** With less than this, in bytes a second, a node would be of no use to its peers. */
+export const RATE_BYTES_MIN = 64_000
 
 /** One option of the daemon: its name in cairn.toml, its flag, and its words for the help. */
 export interface Option {
@@ -187,6 +197,16 @@ export const OPTIONS = {
     env: 'CAIRN_COMPRESSION_LEVEL',
     help: 'how hard zstd tries on what is stored, 1 to 19; 0 stores it as it is (default: 1)',
   },
+  'peers.upload_rate': {
+    flag: '--upload-rate <RATE>',
+    env: 'CAIRN_UPLOAD_RATE',
+    help: 'content sent to all peers, in bytes a second, such as 2MB (default: no limit)',
+  },
+  'peers.download_rate': {
+    flag: '--download-rate <RATE>',
+    env: 'CAIRN_DOWNLOAD_RATE',
+    help: 'content fetched from all peers, in bytes a second, such as 10MB (default: no limit)',
+  },
   'adopt.follow': {
     flag: '--adopt-follow',
     env: 'CAIRN_ADOPT_FOLLOW',
@@ -232,6 +252,12 @@ export const configSchema = z.strictObject({
       max_bytes: byteSize.optional(),
       max_age: span.optional(),
       compression_level: packingLevel.prefault(PACKING_LEVEL),
+    })
+    .prefault({}),
+  peers: z
+    .strictObject({
+      upload_rate: byteRate.optional(),
+      download_rate: byteRate.optional(),
     })
     .prefault({}),
   adopt: z

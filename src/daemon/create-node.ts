@@ -11,6 +11,7 @@ import { SegmentRecordStore } from '../castore/stores/segment-record-store.ts'
 import { AccessTokens } from '../foundation/access-token.ts'
 import { unhurriedCall } from '../foundation/call.ts'
 import type { Log, LogOf } from '../foundation/log.ts'
+import { RateLimit } from '../foundation/rate-limit.ts'
 import { type Service, startAll, stopAll } from '../foundation/service.ts'
 import { systemClock } from '../foundation/system-clock.ts'
 import { systemRandom } from '../foundation/system-random.ts'
@@ -181,7 +182,10 @@ async function joinPeers(
 
   // Asking.
   const router = new DhtRouter({ routing: host.contentRouting, self: host.id })
-  const client = new ExchangeClient({ network: host, ledger, clock, log })
+  const limitOf = (bytesPerSecond: number | undefined): RateLimit | undefined =>
+    bytesPerSecond === undefined ? undefined : new RateLimit({ clock }, { bytesPerSecond })
+  const downloads = limitOf(config.peers.download_rate)
+  const client = new ExchangeClient({ network: host, ledger, clock, log }, { downloads })
   const asker = new PathAsker({ client })
   const fetching = { castore, client, ledger, clock, random, log }
   const swarms = new Swarms({ clock, access })
@@ -206,7 +210,8 @@ async function joinPeers(
     castore: new SwarmCastore({ castore, swarms }),
     access: new SwarmAccess({ access, swarms }),
   }
-  const answering = { ...serving, pathInfos, swarms, clock, offences: client, log }
+  const uploads = limitOf(config.peers.upload_rate)
+  const answering = { ...serving, pathInfos, swarms, uploads, clock, offences: client, log }
   const server = new ExchangeServer(answering)
   host.onChannel((peer, channel) => void server.serve(peer, channel))
   const announcer = new Announcer({ router, pathInfos, share: access, clock, log })

@@ -97,6 +97,8 @@ test('each option can come from each source, by the name that it has there', asy
     'store.max_bytes': '50 GB',
     'store.max_age': '90d',
     'store.compression_level': '3',
+    'peers.upload_rate': '2 MB/s',
+    'peers.download_rate': '500kB',
     'adopt.follow': 'true',
     'adopt.paths': 'all',
     'adopt.root': '/srv/nix',

@@ -1,6 +1,7 @@
 import type { Call } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
+import type { RateLimit } from '../../foundation/rate-limit.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
 import { SingleFlight } from '../../foundation/single-flight.ts'
 import { PeerError } from '../peer-error.ts'
@@ -22,19 +23,21 @@ export class ExchangeClient {
   readonly #clock: Clock
   readonly #log: Log
   readonly #stallMs: number | undefined
+  readonly #downloads: RateLimit | undefined
   readonly #inFlight = new Semaphore(IN_FLIGHT_BYTES_MAX)
   readonly #sessions = new Map<string, ExchangeSession>()
   readonly #opening = new SingleFlight<ExchangeSession>()
 
   constructor(
     components: { network: PeerNetwork; ledger: PeerLedger; clock: Clock; log: Log },
-    init: { stallMs?: number } = {},
+    init: { stallMs?: number; downloads?: RateLimit | undefined } = {},
   ) {
     this.#network = components.network
     this.#ledger = components.ledger
     this.#clock = components.clock
     this.#log = components.log
     this.#stallMs = init.stallMs
+    this.#downloads = init.downloads
   }
 
   /** Makes a request of a peer; resolves when it is answered whole. @throws PeerError and others */
@@ -42,6 +45,7 @@ export class ExchangeClient {
     try {
       const isSmall = ask.bytes <= SMALL_ANSWER_BYTES
       using _room = isSmall ? undefined : await this.#inFlight.acquire(ask.bytes, call)
+      if (!isSmall) await this.#downloads?.pass(ask.bytes, call)
       const session = await this.#session(peer, call)
       await session.request(ask, call)
       this.#ledger.commend(peer)

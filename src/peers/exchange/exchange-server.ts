@@ -1,22 +1,22 @@
-import { type BlobSource, readPacked } from '../../castore/blob-store.ts'
 import type { ReadableCastore } from '../../castore/castore.ts'
 import { type Call, unhurriedCall } from '../../foundation/call.ts'
 import { type Clock, withDeadline } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { Log } from '../../foundation/log.ts'
-import { readAhead } from '../../foundation/read-ahead.ts'
+import type { RateLimit } from '../../foundation/rate-limit.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { PathInfoSource } from '../../pathinfo/path-info-store.ts'
 import type { ReadAccess } from '../../pathinfo/read-access.ts'
 import { SharedCastore } from '../../pathinfo/shared-castore.ts'
 import { peerError } from '../peer-error.ts'
+import { ChunkServing } from './chunk-serving.ts'
 import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import { FrameError } from './frame-error.ts'
 import { OutboardServing, SERVING_OUTBOARD_BYTES_MAX } from './outboard-serving.ts'
 import { type SwarmSource, serveSwarm, WATCHES_MAX } from './swarm-serving.ts'
-import type { Answer, ChunkAnswer, Want } from './want.ts'
+import type { Answer, Want } from './want.ts'
 
 /** How many requests of one channel may be under way or wait; one more ends the channel. */
 export const REQUESTS_MAX = 256
@@ -27,26 +27,11 @@ export const REQUESTS_MAX = 256
  */
 const BULK_READING_MAX = 2
 
-/** About how many bytes of chunks go into one frame, and are read at once. */
-const CHUNK_FRAME_BYTES = 1024 * 1024
-
-/** How many bytes of chunks are read, or wait to be taken, for all peers together. */
-export const SERVING_BYTES_MAX = 64 * 1024 * 1024
-
-/**
- * How many bytes of chunks are read for requests whose turn has not come yet. They have a share of
- * their own, or else they could take all the room that those in front of them need to end.
- */
-export const SERVING_AHEAD_BYTES_MAX = 32 * 1024 * 1024
-
 /** How long a peer may take to make room for the next frame of what it asked for. */
 export const TAKE_MS = 30_000
 
 /** How long the rest of a frame may keep a channel waiting. */
 export const PARTIAL_FRAME_MS = 30_000
-
-/** How many reads are under way ahead of the frame that is being sent. */
-const READS_AHEAD = 1
 
 /** About how many bytes of Directories go into one frame. */
 const DIRECTORY_FRAME_BYTES = 256 * 1024
@@ -59,6 +44,8 @@ export interface ExchangeServerComponents {
   readonly access: ReadAccess
   /** What is being fetched; nothing where it is left out. */
   readonly swarms?: SwarmSource
+  /** How fast chunks may be sent to all peers together; without end where it is left out. */
+  readonly uploads?: RateLimit | undefined
   readonly clock: Clock
   /** Where a peer that breaks the protocol is told of. */
   readonly offences: { reportError(peer: string, error: unknown): void }
@@ -68,8 +55,6 @@ export interface ExchangeServerComponents {
 const noHurry = unhurriedCall()
 
 const NO_SWARMS: SwarmSource = { of: () => undefined }
-
-type ChunksWant = Extract<Want, { type: 'chunks' }>
 
 interface ServedChannel {
   readonly peer: string
@@ -87,19 +72,18 @@ interface ServedChannel {
 export class ExchangeServer {
   readonly #components: ExchangeServerComponents
   readonly #shared: SharedCastore
-  readonly #room = new Semaphore(SERVING_BYTES_MAX)
-  readonly #aheadRoom = new Semaphore(SERVING_AHEAD_BYTES_MAX)
+  readonly #chunks: ChunkServing
   readonly #outboardRoom = new Semaphore(SERVING_OUTBOARD_BYTES_MAX)
-  #bytesServed = 0
 
   constructor(components: ExchangeServerComponents) {
     this.#components = components
     this.#shared = new SharedCastore(components)
+    this.#chunks = new ChunkServing({ ...components, blobs: this.#shared.blobs })
   }
 
   /** Content bytes sent to peers so far. */
   get bytesServed(): number {
-    return this.#bytesServed
+    return this.#chunks.bytesServed
   }
 
   /** Serves one channel until it ends. Never throws: what is wrong with a channel ends it. */
@@ -210,7 +194,7 @@ export class ExchangeServer {
         return await this.#serveLayouts(want, send, call)
       case 'chunks': {
         using _turn = await served.bulkReading.acquire(1, call)
-        return await this.#serveChunks(want, send, served, call)
+        return await this.#chunks.serve(want, served.bulkSending, send, call)
       }
       case 'swarm':
         return await this.#serveSwarm(want, send, served, call)
@@ -293,80 +277,8 @@ export class ExchangeServer {
     }
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
   }
-
-  async #serveChunks(
-    want: ChunksWant,
-    send: (answer: Answer) => Promise<void>,
-    served: ServedChannel,
-    call: Call,
-  ): Promise<void> {
-    const { blobs } = this.#shared
-    const { digests } = want
-    const sizes = await blobs.chunkSizes(digests, call)
-    const absent = sizes.flatMap((size, index) => (size === undefined ? [index] : []))
-    if (absent.length > 0) await send({ type: 'absent', indices: absent })
-    const batches = batchesOf(sizes)
-    const read = async (batch: readonly number[]) => {
-      const bytes = batch.reduce((sum, index) => sum + sizes[index]!, 0)
-      const room = await (turn === undefined ? this.#aheadRoom : this.#room).acquire(bytes, call)
-      rooms.add(room)
-      return { room, chunks: await readBatch(blobs, want, batch, call) }
-    }
-    const rooms = new Set<Disposable>()
-    let turn: Disposable | undefined
-    try {
-      for await (const { room, chunks } of readAhead(batches, READS_AHEAD, read)) {
-        turn ??= await served.bulkSending.acquire(1, call)
-        for (const { data } of chunks) this.#bytesServed += data.length
-        await send({ type: 'chunks', chunks })
-        room[Symbol.dispose]()
-        rooms.delete(room)
-      }
-    } finally {
-      turn?.[Symbol.dispose]()
-      for (const room of rooms) room[Symbol.dispose]()
-    }
-  }
 }
 
 function outOfTurn(what: string): FrameError {
   return new FrameError({ code: 'out-of-turn' }, what)
-}
-
-/** Groups the indices of what is held into batches of about one frame. */
-function batchesOf(sizes: readonly (number | undefined)[]): number[][] {
-  const batches: number[][] = []
-  let batch: number[] = []
-  let bytes = 0
-  for (const [index, size] of sizes.entries()) {
-    if (size === undefined) continue
-    if (bytes > 0 && bytes + size > CHUNK_FRAME_BYTES) {
-      batches.push(batch)
-      batch = []
-      bytes = 0
-    }
-    batch.push(index)
-    bytes += size
-  }
-  if (batch.length > 0) batches.push(batch)
-  return batches
-}
-
-async function readBatch(
-  blobs: BlobSource,
-  { digests, packed }: ChunksWant,
-  batch: readonly number[],
-  call: Call,
-): Promise<ChunkAnswer[]> {
-  const wanted = batch.map((index) => digests[index]!)
-  if (packed !== true) {
-    const contents = await blobs.readChunks(wanted, call)
-    return contents.flatMap((data, i) => (data === undefined ? [] : [{ index: batch[i]!, data }]))
-  }
-  const contents = await readPacked(blobs, wanted, call)
-  return contents.flatMap((chunk, i) => {
-    if (chunk === undefined) return []
-    const { bytes: data, packing, size } = chunk
-    return [{ index: batch[i]!, data, ...(packing === 'zstd' ? { size } : {}) }]
-  })
 }

@@ -7,11 +7,10 @@ import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { temporaryDirectory } from '../../fixtures/temporary-directory.ts'
 import type { Content } from './content.ts'
 import { type LabLan, makeLabLan } from './lan.ts'
 import { copies, type Report, timed } from './report.ts'
-import { type LabOptions, within } from './world.ts'
+import { type LabOptions, scratchDirectory, within } from './world.ts'
 
 const run = promisify(execFile)
 
@@ -45,7 +44,7 @@ export async function measureBaseline(
 ): Promise<Report> {
   const missing = await baseline.missing()
   if (missing !== undefined) return { line: `not measured: ${missing}`, wrong: [] }
-  await using directory = await temporaryDirectory()
+  await using directory = await scratchDirectory()
   const content = await make(join(directory.path, 'content'), options.mib * 2 ** 20)
   const file = join(directory.path, 'serve', 'cargo')
   await mkdir(dirname(file))

@@ -88,5 +88,5 @@ export function linkSeconds(bytes: number, { megabits }: Pick<LabOptions, 'megab
 
 function patienceMs({ lan, fetchers }: World, { bytes }: Content): number {
   const ms = PATIENCE * fetchers.length * linkSeconds(bytes, lan) * 1000
-  return Math.max(PATIENCE_MS_MIN, ms)
+  return Math.max(PATIENCE_MS_MIN, Math.ceil(ms))
 }

@@ -10,6 +10,10 @@ import { systemClock } from '../../../src/foundation/system-clock.ts'
 import { OWNER_ACCESS, type ReadAccess } from '../../../src/pathinfo/read-access.ts'
 import { RecordPathInfoStore } from '../../../src/pathinfo/stores/record-path-info-store.ts'
 import {
+  SERVING_AHEAD_BYTES_MAX,
+  SERVING_BYTES_MAX,
+} from '../../../src/peers/exchange/chunk-serving.ts'
+import {
   decodeResponse,
   encodeRequest,
   type IncomingResponse,
@@ -18,8 +22,6 @@ import {
   ExchangeServer,
   PARTIAL_FRAME_MS,
   REQUESTS_MAX,
-  SERVING_AHEAD_BYTES_MAX,
-  SERVING_BYTES_MAX,
   TAKE_MS,
 } from '../../../src/peers/exchange/exchange-server.ts'
 import { memoryFrameChannels } from '../../../src/peers/exchange/memory-frame-channel.ts'
