@@ -8,7 +8,7 @@ import { gcCommand } from './gc.ts'
 import { importCommand } from './import.ts'
 import { keyCommand } from './key.ts'
 import { lsCommand } from './ls.ts'
-import { peersCommand } from './peers.ts'
+import { pardonCommand, peersCommand } from './peers.ts'
 import { pinCommand, pinsCommand, unpinCommand } from './pin.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
 import { shareCommand, unshareCommand } from './share.ts'
@@ -52,6 +52,7 @@ Examples:
     catCommand(),
     statusCommand(),
     peersCommand(),
+    pardonCommand(),
     shareCommand(),
     unshareCommand(),
     adoptCommand(),

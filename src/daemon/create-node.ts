@@ -38,6 +38,7 @@ import { PathAsker } from '../peers/path-asker.ts'
 import { PeerContentSource } from '../peers/peer-content-source.ts'
 import { PeerSource } from '../peers/peer-source.ts'
 import { DhtRouter } from '../peers/routing/dht-router.ts'
+import { FileBanList } from '../peers/standing/file-ban-list.ts'
 import { PeerLedger } from '../peers/standing/peer-ledger.ts'
 import { SwarmAccess, SwarmCastore, Swarms } from '../peers/swarm/swarms.ts'
 import { Janitor } from '../retention/janitor.ts'
@@ -174,7 +175,8 @@ async function joinPeers(
   const { castore, pathInfos, access, log } = components
   const clock = systemClock
   const random = systemRandom
-  const ledger = new PeerLedger({ clock })
+  const bans = await FileBanList.open(join(config.state, 'banned-peers'), log)
+  const ledger = new PeerLedger({ clock, bans })
   const identity = await loadIdentity(join(config.state, 'identity'))
   const datastorePath = join(config.state, 'libp2p')
   const isBanned = (peer: string): boolean => ledger.standing(peer) === 'banned'
@@ -216,7 +218,7 @@ async function joinPeers(
   host.onChannel((peer, channel) => void server.serve(peer, channel))
   const announcer = new Announcer({ router, pathInfos, share: access, clock, log })
 
-  return { host, ledger, source, content, services: [host, asking, announcer] }
+  return { host, ledger, source, content, services: [bans, host, asking, announcer] }
 }
 
 /** Wires who answers for what is not held to those who may have it. */

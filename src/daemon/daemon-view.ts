@@ -37,7 +37,7 @@ export class DaemonView implements NodeView {
   async status(call: Call): Promise<NodeStatus> {
     const { config, clock, host, records, gateway, trustedKeys, signer } = this.#components
     const chunks = records.totals('chunk')
-    const traffic = host.totalTraffic()
+    const traffic = host.traffic.total()
     return {
       version: VERSION,
       peerId: host.id,
@@ -62,10 +62,24 @@ export class DaemonView implements NodeView {
 
   peers(): readonly PeerStatus[] {
     const { host, ledger } = this.#components
-    return host.connected().map(({ id, address, latencyMs }) => {
-      const { received, sent } = host.traffic(id)
-      const traffic = { bytesReceived: received, bytesSent: sent, latencyMs }
-      return { id, address, standing: ledger.standing(id), ...traffic, reason: ledger.reason(id) }
-    })
+    const unwelcome = new Map(ledger.unwelcome().map((it) => [it.peer, it]))
+    const view = (id: string): Omit<PeerStatus, 'address' | 'latencyMs' | 'isConnected'> => {
+      const { received, sent, ...rates } = host.traffic.of(id)
+      const { standing = 'welcome', reason, sinceMs } = unwelcome.get(id) ?? {}
+      const traffic = { bytesReceived: received, bytesSent: sent, ...rates }
+      return { id, standing, ...traffic, reason, sinceMs }
+    }
+    const connected = host.connected()
+    for (const { id } of connected) unwelcome.delete(id)
+    return [
+      ...connected.map(({ id, ...rest }) => ({ ...view(id), ...rest, isConnected: true })),
+      ...[...unwelcome].map(([id]) => {
+        return { ...view(id), address: '', latencyMs: undefined, isConnected: false }
+      }),
+    ]
+  }
+
+  pardon(peers: readonly string[]): readonly string[] {
+    return peers.filter((peer) => this.#components.ledger.pardon(peer))
   }
 }

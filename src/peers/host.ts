@@ -24,6 +24,7 @@ import { peerError } from './peer-error.ts'
 import type { ConnectedPeer, Peer, PeerNetwork } from './peer-network.ts'
 import { Reconnector } from './reconnector.ts'
 import type { ProviderRouting } from './routing/dht-router.ts'
+import { Traffic } from './traffic.ts'
 
 /** The protocol that nodes exchange content by. */
 export const EXCHANGE_PROTOCOL = '/cairn/exchange/1'
@@ -51,12 +52,6 @@ export const CHANNELS_MAX = 8
 
 /** How often connections are pinged, which also measures their latency. */
 const PING_INTERVAL_MS = 30_000
-
-/** Bytes that crossed the network with one peer, in exchange frames. */
-export interface Traffic {
-  received: number
-  sent: number
-}
 
 /** What a host works with. */
 export interface HostComponents {
@@ -89,7 +84,8 @@ export class Host implements PeerNetwork, Service {
   readonly #dials: DialMemory
   readonly #reconnector: Reconnector
   readonly #speakers = new Set<string>()
-  readonly #traffic = new Map<string, Traffic>()
+  /** What is exchanged with each peer. */
+  readonly traffic: Traffic
   #channelHandler: (peer: string, channel: FrameChannel) => void = () => undefined
   #connectHandlers: ((peer: string) => void)[] = []
 
@@ -99,6 +95,7 @@ export class Host implements PeerNetwork, Service {
     parts: { libp2p: Libp2pNode; datastore: LevelDatastore; dials: DialMemory },
   ) {
     this.#components = components
+    this.traffic = new Traffic(components)
     this.#libp2p = parts.libp2p
     this.#datastore = parts.datastore
     this.#listen = init.listen.join(', ')
@@ -196,20 +193,6 @@ export class Host implements PeerNetwork, Service {
     })
   }
 
-  traffic(peer: string): Readonly<Traffic> {
-    return this.#traffic.get(peer) ?? { received: 0, sent: 0 }
-  }
-
-  /** Exchange bytes with all peers, those that have left included. */
-  totalTraffic(): Traffic {
-    const total = { received: 0, sent: 0 }
-    for (const { received, sent } of this.#traffic.values()) {
-      total.received += received
-      total.sent += sent
-    }
-    return total
-  }
-
   async connect(peer: Peer, call: Call): Promise<void> {
     if (this.#isConnected(peer.id)) return
     try {
@@ -284,11 +267,8 @@ export class Host implements PeerNetwork, Service {
   }
 
   #channel(peer: string, stream: Stream): FrameChannel {
-    const traffic = this.#traffic.get(peer) ?? { received: 0, sent: 0 }
-    this.#traffic.set(peer, traffic)
     const onBytes = (bytes: number, direction: 'in' | 'out'): void => {
-      if (direction === 'in') traffic.received += bytes
-      else traffic.sent += bytes
+      this.traffic.count(peer, bytes, direction)
     }
     return new StreamFrameChannel({ stream }, { onBytes })
   }

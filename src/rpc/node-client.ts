@@ -10,6 +10,8 @@ import {
   type ImportResponse,
   type LimitsResponse,
   NodeServiceClient,
+  type PardonRequest,
+  type PardonResponse,
   type PeersResponse,
   type PinsResponse,
   type StatusResponse,
@@ -74,6 +76,16 @@ export class NodeClient implements Disposable {
       call,
     )
     return peers.map(fromWirePeer)
+  }
+
+  /** Forgets what peers have done; says whose offences there were any of. */
+  async pardon(peers: readonly string[], call: Call): Promise<string[]> {
+    const { pardoned } = await this.#unary(
+      (request: PardonRequest, done: Done<PardonResponse>) => this.#client.pardon(request, done),
+      { peerIds: [...peers] },
+      call,
+    )
+    return pardoned
   }
 
   /** What bounds each request, queue, wait and memory of the node. */

@@ -28,18 +28,27 @@ export function fromWireStatus(message: StatusResponse): NodeStatus {
 
 /** The message of a peer. */
 export function toWirePeer(peer: PeerStatus): Peer {
-  const { id, address, standing, bytesReceived, bytesSent, latencyMs, reason } = peer
-  const latency = Math.max(0, Math.round(latencyMs ?? 0))
-  const traffic = { bytesReceived, bytesSent, latencyMs: latency }
-  return { peerId: id, address, standing, ...traffic, reason: reason ?? '' }
+  const { id, isConnected, receiveRate, sendRate, latencyMs, reason, sinceMs, ...same } = peer
+  return {
+    ...same,
+    peerId: id,
+    connected: isConnected,
+    receiveRate: Math.round(receiveRate),
+    sendRate: Math.round(sendRate),
+    latencyMs: Math.max(0, Math.round(latencyMs ?? 0)),
+    reason: reason ?? '',
+    sinceMs: sinceMs ?? 0,
+  }
 }
 
 /** The peer of a message. */
 export function fromWirePeer(message: Peer): PeerStatus {
-  const { peerId, latencyMs, reason, ...same } = message
+  const { peerId, connected, latencyMs, reason, sinceMs, ...same } = message
   return {
     ...same,
     id: peerId,
+    isConnected: connected,
+    sinceMs: sinceMs === 0 ? undefined : sinceMs,
     latencyMs: latencyMs === 0 ? undefined : latencyMs,
     reason: reason === '' ? undefined : reason,
   }

@@ -71,6 +71,11 @@ export function nodeService(
       wire.PeersResponse,
       owned(async () => ({ peers: view.peers().map(toWirePeer) })),
     ),
+    Pardon: handlers.unary(
+      wire.PardonRequest,
+      wire.PardonResponse,
+      owned(async ({ peerIds }) => ({ pardoned: [...view.pardon(peerIds)] })),
+    ),
     Keys: handlers.unary(
       wire.KeysRequest,
       wire.KeysResponse,

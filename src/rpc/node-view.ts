@@ -43,19 +43,29 @@ export interface NodeLimit {
 /** A peer as the node sees it. */
 export interface PeerStatus {
   readonly id: string
+  /** Empty where it is not connected. */
   readonly address: string
+  readonly isConnected: boolean
   readonly standing: string
   readonly bytesReceived: number
   readonly bytesSent: number
+  /** Bytes a second, just now. */
+  readonly receiveRate: number
+  readonly sendRate: number
   readonly latencyMs: number | undefined
   /** Why it is not welcome, where it is not. */
   readonly reason: string | undefined
+  /** Since when, in milliseconds since 1970. */
+  readonly sinceMs: number | undefined
 }
 
 /** Where the service learns about the node; the daemon, which knows all parts, implements it. */
 export interface NodeView {
   status(call: Call): Promise<NodeStatus>
+  /** Who is connected, and who is not welcome. */
   peers(): readonly PeerStatus[]
+  /** Forgets what peers have done; says whose offences there were any of. */
+  pardon(peers: readonly string[]): readonly string[]
 }
 
 /** How far a fetch has got, and, where one has just come to its end, what became of a path. */

@@ -21,6 +21,7 @@ export const NODE_METHODS = {
   List: 'download',
   Status: 'unary',
   Peers: 'unary',
+  Pardon: 'unary',
   Keys: 'unary',
   Describe: 'unary',
   Limits: 'unary',

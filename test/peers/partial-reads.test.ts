@@ -62,7 +62,7 @@ test.each(['known', 'unknown'])(
       expect(read.equals(CONTENT.subarray(offset, offset + 4096))).toBe(true)
     }
     const asked = await chunkBytes(holder, offsets)
-    const { received } = asker.node.host.traffic(holder.host.id)
+    const { received } = asker.node.host.traffic.of(holder.host.id)
     expect(received).toBeLessThan(1.5 * asked)
     expect(await asker.node.castore.blobs.open(DIGEST, call)).toBeUndefined()
   },

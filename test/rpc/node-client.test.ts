@@ -51,6 +51,7 @@ test('status and peers come as they are', async () => {
   await using node = await testNode()
   expect(await node.client.status(call)).toEqual(STATUS)
   expect(await node.client.peers(call)).toEqual(PEERS)
+  expect(await node.client.pardon(['one', 'two'], call)).toEqual(['two'])
 })
 
 test('a node is reached by its Unix socket, too', async () => {

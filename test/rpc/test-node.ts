@@ -61,11 +61,13 @@ export const STATUS: NodeStatus = {
 export const PEERS: PeerStatus[] = [
   {
     ...{ id: 'one', address: '/ip4/1.2.3.4/tcp/5', standing: 'welcome', bytesReceived: 1 },
-    ...{ bytesSent: 2 ** 50, latencyMs: 3, reason: undefined },
+    ...{ bytesSent: 2 ** 50, receiveRate: 10, sendRate: 0, latencyMs: 3, isConnected: true },
+    ...{ reason: undefined, sinceMs: undefined },
   },
   {
     ...{ id: 'two', address: '', standing: 'banned', bytesReceived: 0, bytesSent: 0 },
-    ...{ latencyMs: undefined, reason: 'it lied' },
+    ...{ receiveRate: 0, sendRate: 0, latencyMs: undefined, isConnected: false },
+    ...{ reason: 'it lied', sinceMs: 1_700_000_000_000 },
   },
 ]
 
@@ -118,7 +120,8 @@ export async function testNode(init: TestNodeInit = {}) {
   const files = new StoreFiles()
   const adoption = new Adoption({ ...kept, records, trust, intake, files })
   const upkeep = new StoreUpkeep({ ...kept, far, janitor: new Janitor(kept), adoption })
-  const view = { status: async () => STATUS, peers: () => PEERS }
+  const pardon = (peers: readonly string[]): string[] => peers.filter((it) => it === 'two')
+  const view = { status: async () => STATUS, peers: () => PEERS, pardon }
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('someone', TOKEN)] })
   const address: ListenAddress =
     directory === undefined

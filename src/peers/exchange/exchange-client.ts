@@ -6,7 +6,7 @@ import { Semaphore } from '../../foundation/semaphore.ts'
 import { SingleFlight } from '../../foundation/single-flight.ts'
 import { PeerError } from '../peer-error.ts'
 import type { PeerNetwork } from '../peer-network.ts'
-import { misdeedOf } from '../standing/misdeed.ts'
+import { CONSEQUENCES, misdeedOf } from '../standing/misdeed.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
 import { type Ask, ExchangeSession, SMALL_ANSWER_BYTES } from './exchange-session.ts'
 
@@ -62,9 +62,9 @@ export class ExchangeClient {
     if (misdeed === undefined) return
     this.#log.info('peer failed', { peer, misdeed, fault: error.fault.code })
     this.#ledger.report(peer, misdeed, error.message)
-    if (misdeed === 'failed') return
-    this.#drop(peer)
-    if (misdeed !== 'lied') return
+    const { dropsChannel, bans } = CONSEQUENCES[misdeed]
+    if (dropsChannel) this.#drop(peer)
+    if (!bans) return
     this.#network.disconnect(peer).catch((cause) => {
       this.#log.debug('disconnect failed', { peer, error: cause })
     })

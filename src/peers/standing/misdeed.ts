@@ -1,12 +1,19 @@
 import type { PeerFault } from '../peer-error.ts'
 
-/**
- * What a fault says of the peer behind it: it lied (never asked again), it stalled or failed (left
- * alone for a while), or nothing at all.
- */
+/** What a fault says of the peer behind it. */
 export type Misdeed = 'lied' | 'stalled' | 'failed'
 
-/** The one table from fault to consequence. */
+/** What follows for the peer. */
+export interface Consequence {
+  /** It is never asked again, nor let in, until the owner pardons it. */
+  readonly bans: boolean
+  /** For how long it is left alone at first, in milliseconds; doubles with each further time. */
+  readonly idleMs: number
+  /** Whether the channel to it is given up, with all that was asked for on it. */
+  readonly dropsChannel: boolean
+}
+
+/** The one table from fault to misdeed; undefined where a fault says nothing of the peer. */
 export function misdeedOf(fault: PeerFault): Misdeed | undefined {
   switch (fault.code) {
     case 'content-corrupt':
@@ -22,4 +29,11 @@ export function misdeedOf(fault: PeerFault): Misdeed | undefined {
     case 'no-holder':
       return undefined
   }
+}
+
+/** The one table from misdeed to consequence. */
+export const CONSEQUENCES: Readonly<Record<Misdeed, Consequence>> = {
+  lied: { bans: true, idleMs: 0, dropsChannel: true },
+  stalled: { bans: false, idleMs: 15_000, dropsChannel: true },
+  failed: { bans: false, idleMs: 2_000, dropsChannel: false },
 }

@@ -1,14 +1,9 @@
 import type { Clock } from '../../foundation/clock.ts'
-import type { Misdeed } from './misdeed.ts'
+import type { BanList } from './ban-list.ts'
+import { CONSEQUENCES, type Misdeed } from './misdeed.ts'
 
 /** Whether a peer is asked: gladly, not for a while, or never again. */
 export type Standing = 'welcome' | 'idle' | 'banned'
-
-/** For how long a peer that stalled is left alone at first; doubles with each further time. */
-export const STALLED_IDLE_MS = 15_000
-
-/** For how long a peer that failed otherwise is left alone at first; doubles as well. */
-export const FAILED_IDLE_MS = 2_000
 
 /** No peer is left alone for longer than this. */
 export const IDLE_MS_MAX = 10 * 60_000
@@ -27,28 +22,45 @@ interface Entry {
   readonly reason: string
 }
 
+/** A peer that is not welcome. */
+export interface Unwelcome {
+  readonly peer: string
+  readonly standing: Exclude<Standing, 'welcome'>
+  /** Why, in words. */
+  readonly reason: string
+  /** When it last did so, in milliseconds since 1970. */
+  readonly sinceMs: number
+}
+
 /**
- * Remembers how peers behaved, for the life of the process: one wrong byte bans for good, silence
- * and failure idle a peer, longer each time, until it has delivered for a while.
+ * Remembers how peers behaved: one wrong byte bans for good, silence and failure idle a peer,
+ * longer each time, until it has delivered for a while. Bans outlive the process where there is
+ * a list for them.
  */
 export class PeerLedger {
   readonly #clock: Clock
+  readonly #bans: BanList | undefined
   readonly #entries = new Map<string, Entry>()
 
-  constructor(components: { clock: Clock }) {
+  constructor(components: { clock: Clock; bans?: BanList }) {
     this.#clock = components.clock
+    this.#bans = components.bans
+    for (const { peer, sinceMs, reason } of components.bans?.bans ?? []) {
+      const entry = { offences: 1, lastOffence: sinceMs, idleUntil: 0, banned: true, reason }
+      this.#entries.set(peer, entry)
+    }
   }
 
   report(peer: string, misdeed: Misdeed, reason: string): void {
     const known = this.#entries.get(peer)
     if (known?.banned === true) return
     const offences = (known?.offences ?? 0) + 1
-    const base = misdeed === 'stalled' ? STALLED_IDLE_MS : FAILED_IDLE_MS
-    const idleMs = Math.min(base * 2 ** Math.min(offences - 1, 16), IDLE_MS_MAX)
+    const { bans: banned, idleMs: firstMs } = CONSEQUENCES[misdeed]
+    const idleMs = Math.min(firstMs * 2 ** Math.min(offences - 1, 16), IDLE_MS_MAX)
     const lastOffence = this.#clock.now()
     const idleUntil = Math.max(known?.idleUntil ?? 0, lastOffence + idleMs)
-    const banned = misdeed === 'lied'
     this.#entries.set(peer, { offences, lastOffence, idleUntil, banned, reason })
+    if (banned) this.#bans?.add({ peer, sinceMs: lastOffence, reason })
     if (this.#entries.size > PEERS_MAX) this.#forgetOne()
   }
 
@@ -75,6 +87,20 @@ export class PeerLedger {
   /** Why a peer is not welcome, in words. */
   reason(peer: string): string | undefined {
     return this.standing(peer) === 'welcome' ? undefined : this.#entries.get(peer)?.reason
+  }
+
+  /** Everybody who is not welcome just now. */
+  unwelcome(): Unwelcome[] {
+    return [...this.#entries].flatMap(([peer, { reason, lastOffence }]) => {
+      const standing = this.standing(peer)
+      return standing === 'welcome' ? [] : [{ peer, standing, reason, sinceMs: lastOffence }]
+    })
+  }
+
+  /** Forgets all that a peer has done, lies included; says whether there was anything. */
+  pardon(peer: string): boolean {
+    this.#bans?.remove(peer)
+    return this.#entries.delete(peer)
   }
 
   /** Ids cost nothing to make, so that in the end even the oldest ban has to go. */

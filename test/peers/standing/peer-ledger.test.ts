@@ -1,13 +1,11 @@
 import { expect, test } from 'vitest'
 import type { PeerFault } from '../../../src/peers/peer-error.ts'
-import { misdeedOf } from '../../../src/peers/standing/misdeed.ts'
+import { CONSEQUENCES, misdeedOf } from '../../../src/peers/standing/misdeed.ts'
 import {
-  FAILED_IDLE_MS,
   FORGIVEN_AFTER_MS,
   IDLE_MS_MAX,
   PEERS_MAX,
   PeerLedger,
-  STALLED_IDLE_MS,
 } from '../../../src/peers/standing/peer-ledger.ts'
 import { manualClock } from '../../foundation/manual-clock.ts'
 
@@ -34,8 +32,8 @@ test('a liar is banned for good', async () => {
 })
 
 test.each([
-  ['stalled', STALLED_IDLE_MS],
-  ['failed', FAILED_IDLE_MS],
+  ['stalled', CONSEQUENCES.stalled.idleMs],
+  ['failed', CONSEQUENCES.failed.idleMs],
 ] as const)('a peer that %s is left alone for a while, longer each time', async (misdeed, ms) => {
   const { clock, ledger } = world()
   for (const idleMs of [ms, 2 * ms, 4 * ms]) {
@@ -62,7 +60,7 @@ test('who delivers is welcome again, but not forgiven at once', async () => {
   ledger.commend('a')
   expect(ledger.standing('a')).toBe('welcome')
   ledger.report('a', 'stalled', 'why')
-  await clock.pass(2 * STALLED_IDLE_MS - 1)
+  await clock.pass(2 * CONSEQUENCES.stalled.idleMs - 1)
   expect(ledger.standing('a')).toBe('idle')
   await clock.pass(1)
   expect(ledger.standing('a')).toBe('welcome')
@@ -75,7 +73,7 @@ test('who has delivered for long enough begins anew', async () => {
   await clock.pass(FORGIVEN_AFTER_MS)
   ledger.commend('a')
   ledger.report('a', 'stalled', 'why')
-  await clock.pass(STALLED_IDLE_MS)
+  await clock.pass(CONSEQUENCES.stalled.idleMs)
   expect(ledger.standing('a')).toBe('welcome')
 })
 

@@ -25,7 +25,7 @@ async function holding(misbehaviour?: () => bad.Misbehaviour): Promise<PeerNode>
 }
 
 const received = (node: PeerNode, from: PeerNode): number =>
-  node.host.traffic(from.host.id).received
+  node.host.traffic.of(from.host.id).received
 
 describe.each([
   { how: 'turns chunk lists round', make: bad.turnsLayouts },

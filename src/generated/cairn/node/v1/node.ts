@@ -135,6 +135,18 @@ export interface Peer {
   bytesSent: number;
   latencyMs: number;
   reason: string;
+  connected: boolean;
+  receiveRate: number;
+  sendRate: number;
+  sinceMs: number;
+}
+
+export interface PardonRequest {
+  peerIds: string[];
+}
+
+export interface PardonResponse {
+  pardoned: string[];
 }
 
 export interface KeysRequest {
@@ -1447,7 +1459,19 @@ export const PeersResponse: MessageFns<PeersResponse> = {
 };
 
 function createBasePeer(): Peer {
-  return { peerId: "", address: "", standing: "", bytesReceived: 0, bytesSent: 0, latencyMs: 0, reason: "" };
+  return {
+    peerId: "",
+    address: "",
+    standing: "",
+    bytesReceived: 0,
+    bytesSent: 0,
+    latencyMs: 0,
+    reason: "",
+    connected: false,
+    receiveRate: 0,
+    sendRate: 0,
+    sinceMs: 0,
+  };
 }
 
 export const Peer: MessageFns<Peer> = {
@@ -1472,6 +1496,18 @@ export const Peer: MessageFns<Peer> = {
     }
     if (message.reason !== "") {
       writer.uint32(58).string(message.reason);
+    }
+    if (message.connected !== false) {
+      writer.uint32(64).bool(message.connected);
+    }
+    if (message.receiveRate !== 0) {
+      writer.uint32(72).uint64(message.receiveRate);
+    }
+    if (message.sendRate !== 0) {
+      writer.uint32(80).uint64(message.sendRate);
+    }
+    if (message.sinceMs !== 0) {
+      writer.uint32(88).uint64(message.sinceMs);
     }
     return writer;
   },
@@ -1543,6 +1579,130 @@ export const Peer: MessageFns<Peer> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.connected = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.receiveRate = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.sendRate = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePardonRequest(): PardonRequest {
+  return { peerIds: [] };
+}
+
+export const PardonRequest: MessageFns<PardonRequest> = {
+  encode(message: PardonRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.peerIds) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PardonRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePardonRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peerIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePardonResponse(): PardonResponse {
+  return { pardoned: [] };
+}
+
+export const PardonResponse: MessageFns<PardonResponse> = {
+  encode(message: PardonResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.pardoned) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PardonResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePardonResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pardoned.push(reader.string());
             continue;
           }
         }
@@ -2901,6 +3061,15 @@ export const NodeServiceService = {
     responseSerialize: (value: PeersResponse): Buffer => Buffer.from(PeersResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PeersResponse => PeersResponse.decode(value),
   },
+  pardon: {
+    path: "/cairn.node.v1.NodeService/Pardon" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PardonRequest): Buffer => Buffer.from(PardonRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PardonRequest => PardonRequest.decode(value),
+    responseSerialize: (value: PardonResponse): Buffer => Buffer.from(PardonResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PardonResponse => PardonResponse.decode(value),
+  },
   keys: {
     path: "/cairn.node.v1.NodeService/Keys" as const,
     requestStream: false as const,
@@ -3001,6 +3170,7 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   list: handleServerStreamingCall<ListRequest, ListResponse>;
   status: handleUnaryCall<StatusRequest, StatusResponse>;
   peers: handleUnaryCall<PeersRequest, PeersResponse>;
+  pardon: handleUnaryCall<PardonRequest, PardonResponse>;
   keys: handleUnaryCall<KeysRequest, KeysResponse>;
   describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
   limits: handleUnaryCall<LimitsRequest, LimitsResponse>;
@@ -3064,6 +3234,21 @@ export interface NodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PeersResponse) => void,
+  ): ClientUnaryCall;
+  pardon(
+    request: PardonRequest,
+    callback: (error: ServiceError | null, response: PardonResponse) => void,
+  ): ClientUnaryCall;
+  pardon(
+    request: PardonRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PardonResponse) => void,
+  ): ClientUnaryCall;
+  pardon(
+    request: PardonRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PardonResponse) => void,
   ): ClientUnaryCall;
   keys(request: KeysRequest, callback: (error: ServiceError | null, response: KeysResponse) => void): ClientUnaryCall;
   keys(
