@@ -128,8 +128,8 @@ async function speaking(child: ChildProcess): Promise<Peer> {
   const ready = Promise.withResolvers<void>()
   const done = Promise.withResolvers<void>()
   done.promise.catch(() => undefined) // where it is not waited for any more
-  child.once('close', () => {
-    const ended = new Error('a BitTorrent peer has ended')
+  child.once('close', (code, signal) => {
+    const ended = new Error(`a BitTorrent peer has ended: ${signal ?? `exit code ${code}`}`)
     ready.reject(ended)
     done.reject(ended)
   })
