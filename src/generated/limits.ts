@@ -130,6 +130,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"EARLY_BYTES_MAX","value":16777216,"what":"How many bytes of chunks that came too early are kept in memory for one fetch"},
   {"part":"peers","name":"CLOSURE_BYTES_MAX","value":268435456,"what":"How many bytes of Directories one root may have below it"},
   {"part":"peers","name":"FETCHED_OUTBOARD_BYTES_MAX","value":33554432,"what":"How many bytes of outboards are asked for at once, for the first of the blobs"},
+  {"part":"peers","name":"GREETING_MS","value":250,"what":"How long a fetch waits at its begin for others to say whether they are at it"},
   {"part":"peers","name":"MEMBERS_MAX","value":32,"what":"How many others a fetch keeps itself informed about"},
   {"part":"peers","name":"WINDOW_BYTES_MAX","value":8388608,"what":"No peer is asked for more than this at once, in bytes"},
   {"part":"peers","name":"REQUEST_BYTES_MAX","value":2097152,"what":"How much one request asks for at the most, in bytes"},

@@ -44,8 +44,8 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'digest check: Directories are what was asked for',
     file: 'src/peers/swarm/directory-fetch.ts',
-    guard: 'if (!this.#wanted.delete(directory.digest.hex)) {',
-    undone: 'if (!this.#wanted.delete([...this.#wanted][0]!)) {',
+    guard: 'if (!this.#wanted.has(hex)) throw',
+    undone: 'if (this.#wanted.size < 0) throw',
     tests: ['test/peers/bad-peers.test.ts'],
   },
   {
