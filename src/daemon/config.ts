@@ -8,6 +8,8 @@ import { type ListenAddress, parseListenAddress } from '../foundation/listen-add
 import { PublicKey } from '../nix/key.ts'
 import { NamePattern } from '../pathinfo/name-pattern.ts'
 import { SHARE_MODES, SHARE_PATTERNS_MAX } from '../pathinfo/share-policy.ts'
+import { ANNOUNCE_MODES } from '../peers/announcing/announce-mode.ts'
+import { ANNOUNCE_BYTES_PER_SECOND } from '../peers/announcing/telling.ts'
 import { parseLogLevels } from './log-levels.ts'
 import { parseByteSize, parseSpan } from './quantity.ts'
 
@@ -46,6 +48,17 @@ const trustedKey = z.string().transform((text, context): PublicKey => {
 
 const shareMode = z.enum(SHARE_MODES, {
   error: (issue) => `is one of ${SHARE_MODES.join(', ')}, not ${shown(issue.input)}`,
+})
+
+const announceMode = z.enum(ANNOUNCE_MODES, {
+  error: (issue) => `is one of ${ANNOUNCE_MODES.join(', ')}, not ${shown(issue.input)}`,
+})
+
+const announceRate = z.union([z.string(), z.number()]).transform((given, context): number => {
+  const bytes = parseByteSize(String(given))
+  if (bytes !== undefined && bytes >= ANNOUNCE_RATE_MIN) return bytes
+  context.addIssue(`is at least 1 kB a second, such as 20kB, not ${shown(given)}`)
+  return z.NEVER
 })
 
 const namePattern = z.string().transform((text, context): NamePattern => {
@@ -92,6 +105,9 @@ const logLevels = z.string().superRefine((text, context) => {
 /** A store that may take less than this, in bytes, would be busy with making room for itself. */
 export const STORE_BYTES_MIN = 256 * 1024 * 1024
 
+/** Announcing with less than this, in bytes a second, would never come to an end. */
+export const ANNOUNCE_RATE_MIN = 1000
+
 /** One option of the daemon: its name in cairn.toml, its flag, and its words for the help. */
 export interface Option {
   readonly flag: string
@@ -137,6 +153,16 @@ export const OPTIONS = {
     flag: '--no-mdns',
     env: 'CAIRN_MDNS',
     help: 'do not look for neighbours on the local network',
+  },
+  announce: {
+    flag: '--announce <WHICH>',
+    env: 'CAIRN_ANNOUNCE',
+    help: 'what of shared paths the DHT is told: all, only their roots, or none (default: all)',
+  },
+  announce_rate: {
+    flag: '--announce-rate <SIZE>',
+    env: 'CAIRN_ANNOUNCE_RATE',
+    help: 'what announcing may send in a second, such as 50kB (default: 20kB)',
   },
   trusted_keys: {
     flag: '--trusted-key <NAME:BASE64...>',
@@ -217,6 +243,8 @@ export const configSchema = z.strictObject({
   listen: z.array(address).min(1).prefault(['/ip4/0.0.0.0/tcp/9001']),
   bootstrap: z.array(address).prefault([]),
   mdns: z.boolean().prefault(true),
+  announce: announceMode.prefault(ANNOUNCE_MODES[0]),
+  announce_rate: announceRate.prefault(ANNOUNCE_BYTES_PER_SECOND),
   trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
   signing_key: z.string().min(1).optional(),
   tokens: z.array(tokenHash).prefault([]),

@@ -179,7 +179,7 @@ async function joinPeers(
   const host = await Host.open({ clock, log, identity, datastorePath, isBanned }, config)
 
   // Asking.
-  const router = new DhtRouter({ routing: host.contentRouting, self: host.id })
+  const router = new DhtRouter({ routing: host.contentRouting, self: host.id, clock })
   const client = new ExchangeClient({ network: host, ledger, clock, log })
   const asker = new PathAsker({ client })
   const fetching = { castore, client, ledger, clock, random, log }
@@ -194,7 +194,9 @@ async function joinPeers(
   // Answering and announcing.
   const server = new ExchangeServer({ castore, pathInfos, access, clock, offences: client, log })
   host.onChannel((peer, channel) => void server.serve(peer, channel))
-  const announcer = new Announcer({ router, pathInfos, share: access, clock, log })
+  const announcing = { router, pathInfos, castore, share: access, clock, log }
+  const rate = { bytesPerSecond: config.announce_rate }
+  const announcer = new Announcer(announcing, { mode: config.announce, ...rate })
 
   return { host, ledger, source, content, services: [host, asking, announcer] }
 }

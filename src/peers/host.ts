@@ -1,16 +1,14 @@
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
-import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
+import type { Connection, IdentifyResult, PrivateKey, Stream } from '@libp2p/interface'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
-import { peerIdFromString } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
-import { MemoryDatastore, MountDatastore } from 'datastore-core'
-import { LevelDatastore } from 'datastore-level'
-import { Key } from 'interface-datastore'
+import type { Datastore } from 'interface-datastore'
 import { createLibp2p } from 'libp2p'
 import type { Call } from '../foundation/call.ts'
 import { type Clock, withDeadline } from '../foundation/clock.ts'
@@ -24,6 +22,9 @@ import { peerError } from './peer-error.ts'
 import type { ConnectedPeer, Peer, PeerNetwork } from './peer-network.ts'
 import { Reconnector } from './reconnector.ts'
 import type { ProviderRouting } from './routing/dht-router.ts'
+import { DhtStorage } from './routing/dht-storage.ts'
+import { kademliaRouting } from './routing/kademlia-routing.ts'
+import { RECORD_MS } from './routing/provider-records.ts'
 
 /** The protocol that nodes exchange content by. */
 export const EXCHANGE_PROTOCOL = '/cairn/exchange/1'
@@ -39,6 +40,9 @@ const MDNS_INTERVAL_MS = 60_000
 
 /** How long a peer may take to be dialled. */
 export const DIAL_MS = 5_000
+
+/** How long a peer that the DHT names may take to be dialled: any number of them may be dead. */
+export const HOLDER_DIAL_MS = 700
 
 /** How many connections a node has at the most. */
 export const CONNECTIONS_MAX = 500
@@ -83,7 +87,7 @@ export interface HostInit {
 export class Host implements PeerNetwork, Service {
   readonly name = 'host'
   readonly #components: HostComponents
-  readonly #datastore: LevelDatastore
+  readonly #storage: DhtStorage
   readonly #libp2p: Libp2pNode
   readonly #listen: string
   readonly #dials: DialMemory
@@ -96,11 +100,11 @@ export class Host implements PeerNetwork, Service {
   private constructor(
     components: HostComponents,
     init: HostInit,
-    parts: { libp2p: Libp2pNode; datastore: LevelDatastore; dials: DialMemory },
+    parts: { libp2p: Libp2pNode; storage: DhtStorage; dials: DialMemory },
   ) {
     this.#components = components
     this.#libp2p = parts.libp2p
-    this.#datastore = parts.datastore
+    this.#storage = parts.storage
     this.#listen = init.listen.join(', ')
     this.#dials = parts.dials
     this.#reconnector = new Reconnector(
@@ -116,14 +120,11 @@ export class Host implements PeerNetwork, Service {
 
   /** Prepares a host; it meets nobody before `start`. */
   static async open(components: HostComponents, init: HostInit): Promise<Host> {
-    const datastore = new LevelDatastore(components.datastorePath)
-    await datastore.open()
+    const self = peerIdFromPrivateKey(components.identity).toString()
+    const storage = await DhtStorage.open(components.datastorePath, { ...components, self })
     const dials = new DialMemory(components)
-    // Kademlia notes every peer that it hears of, and again each time: not worth a disk.
-    const memory = { prefix: new Key('/peers'), datastore: new MemoryDatastore() }
-    const mounted = new MountDatastore([memory, { prefix: new Key('/'), datastore }])
-    const libp2p = await createNode(components, init, { datastore: mounted, dials })
-    return new Host(components, init, { libp2p, datastore, dials })
+    const libp2p = await createNode(components, init, { datastore: storage.datastore(), dials })
+    return new Host(components, init, { libp2p, storage, dials })
   }
 
   get id(): string {
@@ -135,26 +136,15 @@ export class Host implements PeerNetwork, Service {
     return this.#libp2p.getMultiaddrs().map((address) => address.toString())
   }
 
-  /** Finds and announces providers by the DHT. @throws where nobody could be told */
+  /** Finds and announces providers by the DHT. */
   get contentRouting(): ProviderRouting {
-    const { contentRouting, services } = this.#libp2p
-    return {
-      findProviders: (key, options) => contentRouting.findProviders(key, options),
-      cancelReprovide: (key, options) => contentRouting.cancelReprovide(key, options),
-      // Not contentRouting.provide: it counts as done when there was nobody to tell.
-      provide: async (key, options) => {
-        let told = 0
-        for await (const event of services.dht.provide(key, options)) {
-          if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') told++
-        }
-        if (told === 0) throw new Error('no DHT server took the announcement')
-      },
-    }
+    return kademliaRouting(this.#libp2p, KADEMLIA_PROTOCOL)
   }
 
   async start(): Promise<void> {
     const libp2p = this.#libp2p
     libp2p.addEventListener('peer:identify', ({ detail }) => {
+      this.#remember(detail)
       if (detail.protocols.includes(EXCHANGE_PROTOCOL)) this.#onSpeaker(detail.peerId.toString())
     })
     libp2p.addEventListener('peer:disconnect', ({ detail }) => {
@@ -179,13 +169,14 @@ export class Host implements PeerNetwork, Service {
       const what = `peers can not be listened for at ${this.#listen}: ${reasonOf(cause)}`
       throw new Error(what, { cause })
     }
+    await this.#storage.restore(libp2p.peerStore)
     await this.#reconnector.start()
   }
 
   async stop(): Promise<void> {
     await this.#reconnector.stop()
     await this.#libp2p.stop()
-    await this.#datastore.close()
+    await this.#storage.close()
   }
 
   connected(): readonly ConnectedPeer[] {
@@ -212,14 +203,18 @@ export class Host implements PeerNetwork, Service {
 
   async connect(peer: Peer, call: Call): Promise<void> {
     if (this.#isConnected(peer.id)) return
+    const begunMs = this.#components.clock.now()
     try {
       if (peer.addresses.length > 0) {
         const multiaddrs = peer.addresses.map((address) => multiaddr(address))
         await this.#libp2p.peerStore.merge(peerIdFromString(peer.id), { multiaddrs })
       }
-      await this.#dial({ peer: peer.id }, call)
+      await this.#dial({ peer: peer.id }, call, HOLDER_DIAL_MS)
     } catch (cause) {
       call.signal.throwIfAborted()
+      // Where packets are lost the transport was not given the time to find it out itself.
+      const isLate = this.#components.clock.now() - begunMs >= HOLDER_DIAL_MS
+      if (isLate) for (const address of peer.addresses) this.#dials.failed(multiaddr(address))
       throw peerError({ code: 'unreachable', peer: peer.id }, cause)
     }
   }
@@ -258,18 +253,27 @@ export class Host implements PeerNetwork, Service {
     return this.#libp2p.getConnections(peerIdFromString(peer)).length > 0
   }
 
-  async #dial(target: { peer: string } | { address: string }, call: Call): Promise<string> {
+  async #dial(
+    target: { peer: string } | { address: string },
+    call: Call,
+    dialMs = DIAL_MS,
+  ): Promise<string> {
     const to = 'peer' in target ? peerIdFromString(target.peer) : multiaddr(target.address)
     // Who is to be stayed connected with is dialled as often as it takes.
     if (!('peer' in target)) this.#dials.forget(multiaddr(target.address))
-    const connection = await withDeadline(
-      this.#components.clock,
-      DIAL_MS,
-      'dialling',
-      call,
-      (timed) => this.#libp2p.dial(to, timed),
+    const { clock } = this.#components
+    const connection = await withDeadline(clock, dialMs, 'dialling', call, (timed) =>
+      this.#libp2p.dial(to, timed),
     )
     return connection.remotePeer.toString()
+  }
+
+  /** Where whoever may announce something is, for when this node has been started anew. */
+  #remember({ peerId, listenAddrs }: IdentifyResult): void {
+    const addresses = listenAddrs.map((address) => address.toString())
+    this.#storage.remember(peerId.toString(), addresses).catch((error) => {
+      this.#components.log.debug('addresses could not be kept', { error })
+    })
   }
 
   #onSpeaker(peer: string): void {
@@ -305,7 +309,7 @@ type Libp2pNode = Awaited<ReturnType<typeof createNode>>
 async function createNode(
   components: HostComponents,
   init: HostInit,
-  { datastore, dials }: { datastore: MountDatastore; dials: DialMemory },
+  { datastore, dials }: { datastore: Datastore; dials: DialMemory },
 ) {
   const gate = new InboundGate(components)
   return await createLibp2p({
@@ -319,6 +323,8 @@ async function createNode(
     peerDiscovery: init.mdns
       ? [mdns({ interval: MDNS_INTERVAL_MS, serviceTag: MDNS_SERVICE })]
       : [],
+    // By default addresses are forgotten after an hour, and with them the records of providers.
+    peerStore: { maxAddressAge: RECORD_MS, maxPeerAge: RECORD_MS },
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,
       maxIncomingPendingConnections: PENDING_MAX,
