@@ -44,6 +44,15 @@ export const DIAL_MS = 5_000
 /** How long a peer that the DHT names may take to be dialled: any number of them may be dead. */
 export const HOLDER_DIAL_MS = 700
 
+/** After so long without an answer a dial that its caller takes back counts as failed. */
+const SILENCE_MS = 600
+
+/** How long a DHT server may take to be dialled and to answer one question. */
+export const DHT_ANSWER_MS = 1_000
+
+/** How long it may take where all of them are slow. */
+export const DHT_ANSWER_MS_MAX = 3_000
+
 /** How many connections a node has at the most. */
 export const CONNECTIONS_MAX = 500
 
@@ -203,18 +212,15 @@ export class Host implements PeerNetwork, Service {
 
   async connect(peer: Peer, call: Call): Promise<void> {
     if (this.#isConnected(peer.id)) return
-    const begunMs = this.#components.clock.now()
     try {
-      if (peer.addresses.length > 0) {
-        const multiaddrs = peer.addresses.map((address) => multiaddr(address))
-        await this.#libp2p.peerStore.merge(peerIdFromString(peer.id), { multiaddrs })
-      }
+      const multiaddrs = peer.addresses.map((address) => multiaddr(address))
+      const known = await this.#libp2p.peerStore.merge(peerIdFromString(peer.id), { multiaddrs })
+      // libp2p would search the DHT for other addresses, of one that the DHT has just named.
+      const isInVain = known.addresses.every((it) => this.#dials.isInVain(it.multiaddr))
+      if (isInVain && known.addresses.length > 0) throw new Error('nobody answered a moment ago')
       await this.#dial({ peer: peer.id }, call, HOLDER_DIAL_MS)
     } catch (cause) {
       call.signal.throwIfAborted()
-      // Where packets are lost the transport was not given the time to find it out itself.
-      const isLate = this.#components.clock.now() - begunMs >= HOLDER_DIAL_MS
-      if (isLate) for (const address of peer.addresses) this.#dials.failed(multiaddr(address))
       throw peerError({ code: 'unreachable', peer: peer.id }, cause)
     }
   }
@@ -317,7 +323,7 @@ async function createNode(
     privateKey: components.identity,
     datastore,
     addresses: { listen: [...init.listen] },
-    transports: [rememberingTcp(dials)],
+    transports: [rememberingTcp(dials, components.clock)],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     peerDiscovery: init.mdns
@@ -357,31 +363,31 @@ async function createNode(
         // The default mapper drops private addresses, which are all that a LAN has.
         peerInfoMapper: passthroughMapper,
         allowQueryWithZeroPeers: true,
+        // By default 5 s: a few servers that are gone would take up a whole search.
+        networkDialTimeout: { minTimeout: DHT_ANSWER_MS, maxTimeout: DHT_ANSWER_MS_MAX },
       }),
     },
   })
 }
 
-/** TCP, noting where nobody answers; a dial that its caller takes back says nothing. */
-function rememberingTcp(dials: DialMemory): ReturnType<typeof tcp> {
+/** TCP, noting where nobody answers; a dial that its caller takes back soon says nothing. */
+function rememberingTcp(dials: DialMemory, clock: Clock): ReturnType<typeof tcp> {
   const make = tcp()
   return (components) => {
     const transport = make(components)
     const dial = transport.dial.bind(transport)
     transport.dial = async (address, options) => {
+      const begunMs = clock.now()
       try {
         const connection = await dial(address, options)
         dials.forget(address)
         return connection
       } catch (error) {
-        if (!options.signal.aborted || isTimeout(options.signal.reason)) dials.failed(address)
+        const isLate = clock.now() - begunMs >= SILENCE_MS
+        if (!options.signal.aborted || isLate) dials.failed(address)
         throw error
       }
     }
     return transport
   }
-}
-
-function isTimeout(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'TimeoutError'
 }
