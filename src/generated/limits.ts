@@ -106,6 +106,8 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"HOLDERS_MAX","value":128,"what":"How many of those that the DHT names are dialled for one question"},
   {"part":"peers","name":"DIAL_MS","value":5000,"what":"How long a peer may take to be dialled"},
   {"part":"peers","name":"HOLDER_DIAL_MS","value":700,"what":"How long a peer that the DHT names may take to be dialled"},
+  {"part":"peers","name":"DHT_ANSWER_MS","value":1000,"what":"How long a DHT server may take to be dialled and to answer one question"},
+  {"part":"peers","name":"DHT_ANSWER_MS_MAX","value":3000,"what":"How long it may take where all of them are slow"},
   {"part":"peers","name":"CONNECTIONS_MAX","value":500,"what":"How many connections a node has at the most"},
   {"part":"peers","name":"INBOUND_PER_SECOND_MAX","value":100,"what":"How many connections one host may begin in a second"},
   {"part":"peers","name":"CHANNELS_MAX","value":8,"what":"How many channels one connection may have in each direction"},

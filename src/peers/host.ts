@@ -11,7 +11,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { Datastore } from 'interface-datastore'
 import { createLibp2p } from 'libp2p'
 import type { Call } from '../foundation/call.ts'
-import { type Clock, withDeadline } from '../foundation/clock.ts'
+import { type Clock, deadline, withDeadline } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import { DialMemory } from './dial-memory.ts'
@@ -44,7 +44,7 @@ export const DIAL_MS = 5_000
 /** How long a peer that the DHT names may take to be dialled: any number of them may be dead. */
 export const HOLDER_DIAL_MS = 700
 
-/** After so long without an answer a dial that its caller takes back counts as failed. */
+/** After so long without an answer a dial counts as failed, until it is answered after all. */
 const SILENCE_MS = 600
 
 /** How long a DHT server may take to be dialled and to answer one question. */
@@ -377,15 +377,18 @@ function rememberingTcp(dials: DialMemory, clock: Clock): ReturnType<typeof tcp>
     const transport = make(components)
     const dial = transport.dial.bind(transport)
     transport.dial = async (address, options) => {
-      const begunMs = clock.now()
+      // Noted before the dial ends: a handshake that nobody answers may take long to be given up.
+      const silence = deadline(clock, SILENCE_MS, 'dialling')
+      silence.signal.addEventListener('abort', () => dials.failed(address))
       try {
         const connection = await dial(address, options)
         dials.forget(address)
         return connection
       } catch (error) {
-        const isLate = clock.now() - begunMs >= SILENCE_MS
-        if (!options.signal.aborted || isLate) dials.failed(address)
+        if (!options.signal.aborted && !silence.signal.aborted) dials.failed(address)
         throw error
+      } finally {
+        silence.clear()
       }
     }
     return transport
