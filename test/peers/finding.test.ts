@@ -116,6 +116,31 @@ test('what is withdrawn is not announced again, by name or by content', async ()
   await announcer.stop()
 })
 
+test('when the first server names very many, the others are asked all the same', async () => {
+  await using server = await peerNode()
+  await using holder = await peerNode({ bootstrap: [server] })
+  await using seeker = await peerNode({ bootstrap: [server] })
+  await Promise.all([connected(server, holder), connected(server, seeker)])
+  const key = noise(32, 'buried')
+  await until(() => holder.router.reach > 0 && seeker.router.reach > 0)
+  await holder.router.announce([key], call)
+  const crowd = await Promise.all(Array.from({ length: 25 }, () => generateKeyPair('Ed25519')))
+  const routing = Object.defineProperty(
+    Object.create(seeker.host.contentRouting),
+    'findProviders',
+    {
+      value: async function* () {
+        for (const { publicKey } of crowd)
+          yield { id: peerIdFromPublicKey(publicKey), multiaddrs: [] }
+      },
+    },
+  )
+  const router = new DhtRouter({ routing, self: seeker.host.id, clock: systemClock })
+  const found = (await collect(router.holders(key, call))).map(({ id }) => id)
+  expect(found.length).toBe(26)
+  expect(found.at(-1)).toBe(holder.host.id)
+})
+
 /** A place that takes connections and says nothing. */
 async function blackHole() {
   const sockets = new Set<Socket>()
