@@ -126,6 +126,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"WANTED_MS","value":10000,"what":"A connection that is lost sooner than this counts as a failed dial"},
   {"part":"peers","name":"FAILURES_MAX","value":8,"what":"After so many failures in a row a discovered peer is forgotten, until it is discovered again"},
   {"part":"peers","name":"DISCOVERED_MAX","value":1024,"what":"How many discovered peers are kept in mind"},
+  {"part":"peers","name":"SILENCE_MS","value":600,"what":"After so long without an answer a dial counts as failed, until it is answered after all"},
   {"part":"peers","name":"KEYS_PER_STREAM_MAX","value":512,"what":"How many keys are announced over one stream to each server"},
   {"part":"peers","name":"TELL_MS","value":10000,"what":"How long one server may take to be dialled and to take what it is told"},
   {"part":"peers","name":"ASK_MS","value":500,"what":"How long one server may take to say whom it knows to have what a key stands for"},

@@ -413,7 +413,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     name: 'finding: where packets get lost is remembered',
-    file: 'src/peers/host.ts',
+    file: 'src/peers/remembering-tcp.ts',
     guard: "silence.signal.addEventListener('abort', () => dials.failed(address))",
     undone: '',
     tests: ['test/peers/finding.test.ts'],

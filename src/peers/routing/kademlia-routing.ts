@@ -39,6 +39,16 @@ export function kademliaRouting(node: Node, protocol: string): ProviderRouting {
   }
 }
 
+/**
+ * Has a DHT go over its tables each `intervalMs` milliseconds. kad-dht has no option for it, and
+ * does it every five minutes, each time with a lookup for each of its buckets.
+ */
+export function refreshSeldom(dht: KadDHT, intervalMs: number): void {
+  const { routingTableRefresh } = dht as { routingTableRefresh?: { refreshInterval: number } }
+  if (routingTableRefresh?.refreshInterval === undefined) throw new Error('kad-dht has changed')
+  routingTableRefresh.refreshInterval = intervalMs
+}
+
 /** Addresses that others may reach first, and of those the shortest. */
 function byWorth(a: Multiaddr, b: Multiaddr): number {
   const rank = (it: Multiaddr): number => (/^\/ip4\/127\.|^\/ip6\/::1\//.test(`${it}`) ? 1 : 0)
