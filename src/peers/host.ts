@@ -53,10 +53,10 @@ export const INBOUND_PER_SECOND_MAX = 100
 /** How many channels one connection may have in each direction. */
 export const CHANNELS_MAX = 8
 
-/** How often connections are pinged, for their latency: 30 s were 2.5 MB a day and neighbour. */
-const PING_INTERVAL_MS = 180_000
+/** How often connections are pinged, for their latency: 30 s were 8 MB a day and neighbour. */
+const PING_INTERVAL_MS = 300_000
 
-/** How often the DHT's tables are gone over; who comes is in them at once. It is 0.4 MB a time. */
+/** How often the DHT's tables are gone over; who comes is in them at once. */
 const DHT_REFRESH_MS = 3_600_000
 
 /** Bytes that crossed the network with one peer, in exchange frames. */
