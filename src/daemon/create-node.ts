@@ -201,7 +201,7 @@ async function joinPeers(
     self: host.id,
     swarms,
   })
-  const content = new PeerContentSource({ ...fetching, network: host })
+  const content = new PeerContentSource({ ...fetching, network: host, underWay: swarms })
   const stopAsking = async (): Promise<void> => {
     asker.stop()
     swarms.stop()

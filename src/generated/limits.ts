@@ -153,6 +153,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"KEEPALIVE_MS","value":1000,"what":"How often a member says something at least, so that its silence means something"},
   {"part":"peers","name":"NEWS_MS","value":20,"what":"For how long news is gathered before it is told"},
   {"part":"peers","name":"EARLY_BYTES_MAX","value":16777216,"what":"How many bytes of chunks that came too early are kept in memory for one fetch"},
+  {"part":"peers","name":"UNDER_WAY_MS","value":2000,"what":"How long a reader waits for a chunk that is being fetched, before it asks for it itself"},
   {"part":"peers","name":"CLOSURE_BYTES_MAX","value":268435456,"what":"How many bytes of Directories one root may have below it"},
   {"part":"peers","name":"FETCHED_OUTBOARD_BYTES_MAX","value":33554432,"what":"How many bytes of outboards are asked for at once, for the first of the blobs"},
   {"part":"peers","name":"GREETING_MS","value":250,"what":"How long a fetch waits at its begin for others to say whether they are at it"},

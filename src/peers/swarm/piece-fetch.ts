@@ -153,6 +153,12 @@ export class PieceFetch {
     this.#change()
   }
 
+  /** Readers wait for these pieces, and for no others. */
+  hurry(pieces: readonly number[]): void {
+    this.#view.urgent = pieces
+    this.#change()
+  }
+
   /** Pieces are not wanted any more. What is on its way may come. */
   drop(pieces: Iterable<number>): void {
     for (const piece of pieces) this.#view.drop(piece)
