@@ -393,7 +393,7 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'swarm: an origin is asked for what falls to this node',
     file: 'src/peers/swarm/pick-pieces.ts',
-    guard: 'if (view.isOwn(piece)) pick.offer(piece)',
+    guard: 'if (view.isOwn(piece, peer)) pick.offer(piece)',
     undone: 'if (view !== undefined) pick.offer(piece)',
     tests: ['test/peers/swarm/pick-pieces.test.ts'],
   },

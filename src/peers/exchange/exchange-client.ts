@@ -13,9 +13,12 @@ import { type Ask, ExchangeSession, SMALL_ANSWER_BYTES } from './exchange-sessio
 /** How many bytes of large answers may be on their way from all peers together. */
 export const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 
+/** What a channel is for. News has one of its own, so as not to wait behind content. */
+type Purpose = 'answers' | 'news'
+
 /**
- * Asks peers, over one long-lived channel each. Every fault is told to the ledger; a peer that lied
- * is disconnected.
+ * Asks peers, over long-lived channels: one to each for all that is answered and done with, and one
+ * for what lasts. Every fault is told to the ledger; a peer that lied is disconnected.
  */
 export class ExchangeClient {
   readonly #network: PeerNetwork
@@ -25,6 +28,7 @@ export class ExchangeClient {
   readonly #stallMs: number | undefined
   readonly #downloads: RateLimit | undefined
   readonly #inFlight = new Semaphore(IN_FLIGHT_BYTES_MAX)
+  /** By what they are for and the peer's id. */
   readonly #sessions = new Map<string, ExchangeSession>()
   readonly #opening = new SingleFlight<ExchangeSession>()
 
@@ -46,7 +50,7 @@ export class ExchangeClient {
       const isSmall = ask.bytes <= SMALL_ANSWER_BYTES
       using _room = isSmall ? undefined : await this.#inFlight.acquire(ask.bytes, call)
       if (!isSmall) await this.#downloads?.pass(ask.bytes, call)
-      const session = await this.#session(peer, call)
+      const session = await this.#session(peer, ask.lasts === true ? 'news' : 'answers', call)
       await session.request(ask, call)
       this.#ledger.commend(peer)
     } catch (error) {
@@ -72,29 +76,37 @@ export class ExchangeClient {
 
   /** Ends all channels. */
   close(): void {
-    for (const peer of [...this.#sessions.keys()]) this.#drop(peer)
+    for (const { peer } of [...this.#sessions.values()]) this.#drop(peer)
   }
 
-  async #session(peer: string, call: Call): Promise<ExchangeSession> {
-    const known = this.#sessions.get(peer)
+  async #session(peer: string, purpose: Purpose, call: Call): Promise<ExchangeSession> {
+    const key = keyOf(purpose, peer)
+    const known = this.#sessions.get(key)
     if (known !== undefined && !known.isOver) return known
-    return await this.#opening.run(peer, (shared) => this.#open(peer, shared), call)
+    return await this.#opening.run(key, (shared) => this.#open(peer, key, shared), call)
   }
 
-  async #open(peer: string, call: Call): Promise<ExchangeSession> {
+  async #open(peer: string, key: string, call: Call): Promise<ExchangeSession> {
     const channel = await this.#network.openChannel(peer, call)
     const init = this.#stallMs === undefined ? {} : { stallMs: this.#stallMs }
     const session = new ExchangeSession({ peer, channel, clock: this.#clock }, init)
-    this.#sessions.set(peer, session)
+    this.#sessions.set(key, session)
     session.ended.then(() => {
-      if (this.#sessions.get(peer) === session) this.#sessions.delete(peer)
+      if (this.#sessions.get(key) === session) this.#sessions.delete(key)
     })
     return session
   }
 
   #drop(peer: string): void {
-    const session = this.#sessions.get(peer)
-    this.#sessions.delete(peer)
-    session?.close()
+    for (const purpose of ['answers', 'news'] as const) {
+      const key = keyOf(purpose, peer)
+      const session = this.#sessions.get(key)
+      this.#sessions.delete(key)
+      session?.close()
+    }
   }
+}
+
+function keyOf(purpose: Purpose, peer: string): string {
+  return `${purpose} ${peer}`
 }

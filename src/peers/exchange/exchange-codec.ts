@@ -143,9 +143,10 @@ function availabilityAnswer({
   added = [],
   claimed = [],
   released = [],
+  division = { members: 0, rank: 0 },
 }: Availability): NonNullable<Response['answer']> {
   const lists = { added: [...added], claimed: [...claimed], released: [...released] }
-  return { $case: 'availability', availability: { complete, held, ...lists } }
+  return { $case: 'availability', availability: { complete, held, ...lists, ...division } }
 }
 
 function layoutAnswer({

@@ -43,8 +43,8 @@ export interface ExchangeServerComponents {
   readonly pathInfos: PathInfoSource
   /** What peers may read; to them all else is absent. */
   readonly access: ReadAccess
-  /** What is being fetched; nothing where it is left out. */
-  readonly swarms?: SwarmSource
+  /** What is being fetched. */
+  readonly swarms: SwarmSource
   /** How fast chunks may be sent to all peers together; without end where it is left out. */
   readonly uploads?: RateLimit | undefined
   readonly clock: Clock
@@ -54,8 +54,6 @@ export interface ExchangeServerComponents {
 }
 
 const noHurry = unhurriedCall()
-
-const NO_SWARMS: SwarmSource = { of: () => undefined }
 
 interface ServedChannel {
   readonly peer: string
@@ -213,7 +211,7 @@ export class ExchangeServer {
     if (served.watches >= WATCHES_MAX) return await send({ type: 'absent', indices: [0] })
     served.watches++
     try {
-      const { swarms = NO_SWARMS } = this.#components
+      const { swarms } = this.#components
       await serveSwarm(want, served.peer, { swarms, shared: this.#shared }, send, call)
     } finally {
       served.watches--

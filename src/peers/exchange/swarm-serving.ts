@@ -1,6 +1,8 @@
 import type { ReadableCastore } from '../../castore/castore.ts'
 import type { Call } from '../../foundation/call.ts'
 import type { Digest } from '../../foundation/digest.ts'
+import type { Availability } from '../swarm/availability.ts'
+import type { Origins } from '../swarm/origins.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import type { Answer, Want } from './want.ts'
 
@@ -9,7 +11,8 @@ export const WATCHES_MAX = 64
 
 /** What is being fetched here, for those who fetch the same. */
 export interface SwarmSource {
-  of(root: Digest): Pick<Swarm, 'watch'> | undefined
+  of(root: Digest): Pick<Swarm, 'watch' | 'isComplete'> | undefined
+  readonly origins: Pick<Origins, 'watch'>
 }
 
 /** What it works with. */
@@ -27,18 +30,23 @@ export async function serveSwarm(
   send: (answer: Answer) => Promise<void>,
   call: Call,
 ): Promise<void> {
-  const swarm = swarms.of(want.root)
   let isKnown = false
-  if (swarm !== undefined) {
-    for await (const availability of swarm.watch(peer, want.pieces, call)) {
-      isKnown = true
-      await send({ type: 'availability', availability })
-    }
-  } else if (await holds(shared, want.root, call)) {
+  for await (const availability of await said(want, peer, { swarms, shared }, call)) {
     isKnown = true
-    await send({ type: 'availability', availability: { complete: true } })
+    await send({ type: 'availability', availability })
   }
   if (!isKnown) await send({ type: 'absent', indices: [0] })
+}
+
+async function said(
+  { root, pieces }: Extract<Want, { type: 'swarm' }>,
+  peer: string,
+  { swarms, shared }: SwarmServingComponents,
+  call: Call,
+): Promise<AsyncIterable<Availability> | readonly Availability[]> {
+  const swarm = swarms.of(root)
+  if (swarm !== undefined && !swarm.isComplete) return swarm.watch(peer, pieces, call)
+  return (await holds(shared, root, call)) ? swarms.origins.watch(peer, root, call) : []
 }
 
 async function holds(shared: ReadableCastore, root: Digest, call: Call): Promise<boolean> {

@@ -59,8 +59,9 @@ export function fromWireLayoutAnswer(message: LayoutAnswer): Answer {
 
 /** What a member of a swarm has, of its message. */
 export function fromWireAvailability(message: AvailabilityAnswer): Answer {
-  const { complete, held, added, claimed, released } = message
-  const availability = { complete, added, claimed, released, ...(held && { held }) }
+  const { complete, held, added, claimed, released, members, rank } = message
+  const division = members === 0 ? {} : { division: { members, rank } }
+  const availability = { complete, added, claimed, released, ...(held && { held }), ...division }
   return { type: 'availability', availability }
 }
 

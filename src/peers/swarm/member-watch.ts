@@ -141,6 +141,11 @@ export class MemberWatch {
     if (said.claimed !== undefined) this.#fetch.claimed(peer, said.claimed, true)
     if (said.released !== undefined) this.#fetch.claimed(peer, said.released, false)
     if (said.complete === true) this.#fetch.meetComplete(peer)
+    if (said.division !== undefined) {
+      const { members, rank } = said.division
+      if (rank >= members) throw nonsense(peer, `number ${rank} of ${members}`)
+      this.#fetch.divided(peer, said.division)
+    }
   }
 }
 

@@ -130,7 +130,7 @@ function fromComplete(pick: Pick, random: Random): void {
 }
 
 function fromOrigin(pick: Pick, random: Random): void {
-  const { view, room } = pick
+  const { view, peer, room } = pick
   const pieces = view.unasked[0]!
   if (pieces.length === 0 || view.holders(pieces[0]!) > 0) return
   const start = random.integer(pieces.length)
@@ -138,7 +138,7 @@ function fromOrigin(pick: Pick, random: Random): void {
   for (let i = 0; i < Math.min(pieces.length, LOOKS_MAX) && !pick.isFull; i++) {
     const piece = pieces[(start + i) % pieces.length]!
     if (view.isClaimed(piece, room.nowMs)) continue
-    if (view.isOwn(piece)) pick.offer(piece)
+    if (view.isOwn(piece, peer)) pick.offer(piece)
     else strays.push(piece)
   }
   const mayStray = room.isIdle && pick.pieces.length === 0

@@ -6,6 +6,7 @@ import { shuffled } from '../../foundation/random.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import { PeerError } from '../peer-error.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
+import type { Division } from './availability.ts'
 import { PeerWindow } from './peer-window.ts'
 import { pickPieces } from './pick-pieces.ts'
 import type { PeerView, SwarmView } from './swarm-view.ts'
@@ -121,6 +122,12 @@ export class PieceFetch {
   meetComplete(peer: string): void {
     this.#view.addComplete(peer)
     this.#news()
+  }
+
+  /** A peer that has everything says how the work is divided. */
+  divided(peer: string, division: Division): void {
+    this.#view.divide(peer, division)
+    this.#change()
   }
 
   /** A peer has these pieces, and is fetching the others. */

@@ -1,4 +1,5 @@
 import type { BitSet } from '../../foundation/bit-set.ts'
+import type { Division } from './availability.ts'
 
 /** For how long a peer's word that it is fetching a piece keeps others from asking for it, too. */
 export const CLAIM_MS = 10_000
@@ -29,6 +30,8 @@ export interface PeerView {
   readonly claims: Map<number, number>
   /** Its share in dividing the work among members. */
   readonly seed: number
+  /** How those who fetch from it divide the work, where it has everything and says so. */
+  division?: Division
 }
 
 /**
@@ -163,9 +166,12 @@ export class SwarmView {
 
   /**
    * Whether it falls to this node to fetch a piece that only origins have, so that the others can
-   * have it from here: each member comes to the same answer (rendezvous hashing).
+   * have it from here: as the origin has divided the work. Where it does not say, each member comes
+   * to the same answer by the members that it knows (rendezvous hashing).
    */
-  isOwn(piece: number): boolean {
+  isOwn(piece: number, origin: PeerView): boolean {
+    const { division } = origin
+    if (division !== undefined) return weight(0, piece) % division.members === division.rank
     const own = weight(this.#seed, piece)
     for (const { held, isOrigin, seed } of this.#peers.values()) {
       if (held !== undefined && !isOrigin && weight(seed, piece) > own) return false
@@ -181,6 +187,12 @@ export class SwarmView {
     } else {
       this.#complete(known)
     }
+  }
+
+  /** A peer that has everything says how those divide the work who fetch from it. */
+  divide(id: string, division: Division): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.division = division
   }
 
   /** A peer that has some pieces and is fetching the others; it takes over `held`. */

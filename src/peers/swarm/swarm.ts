@@ -51,6 +51,11 @@ export class Swarm {
     return this.#content?.directories
   }
 
+  /** Whether everything is here. */
+  get isComplete(): boolean {
+    return this.#isComplete
+  }
+
   /** Whether a Directory is below the root. */
   reachesDirectory(digest: Digest): boolean {
     return this.#directories.has(digest.hex)

@@ -7,6 +7,7 @@ import type { Clock } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import type { ReadAccess } from '../../pathinfo/read-access.ts'
+import { Origins } from './origins.ts'
 import { Swarm } from './swarm.ts'
 
 /**
@@ -32,10 +33,13 @@ export interface Membership extends Disposable {
 export class Swarms {
   readonly #components: { readonly clock: Clock; readonly access: ReadAccess }
   readonly #swarms = new Map<string, Swarm>()
+  /** Who fetches what is here whole. */
+  readonly origins: Origins
   readonly #stopping = new AbortController()
 
   constructor(components: { clock: Clock; access: ReadAccess }) {
     this.#components = components
+    this.origins = new Origins(components)
   }
 
   /**

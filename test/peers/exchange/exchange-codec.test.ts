@@ -60,6 +60,7 @@ const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
         added: fc.array(index),
         claimed: fc.array(index),
         released: fc.array(index),
+        division: fc.record({ members: fc.integer({ min: 1, max: 1000 }), rank: fc.nat(1000) }),
       },
       { requiredKeys: ['complete', 'added', 'claimed', 'released'] },
     ),

@@ -30,6 +30,7 @@ import {
   SERVING_OUTBOARD_BYTES_MAX,
 } from '../../../src/peers/exchange/outboard-serving.ts'
 import type { Answer, Want } from '../../../src/peers/exchange/want.ts'
+import { Swarms } from '../../../src/peers/swarm/swarms.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { ownClaim, pathInfoOf, pathNamed } from '../../fixtures/claims.ts'
 import { call, noise } from '../../fixtures/content.ts'
@@ -44,7 +45,13 @@ async function world(clock: Clock = systemClock, access: ReadAccess = OWNER_ACCE
   const told: unknown[] = []
   const offences = { reportError: (peer: string, error: unknown) => void told.push([peer, error]) }
   const ports = { clock, offences, log: silentLog }
-  const server = new ExchangeServer({ castore, pathInfos, access, ...ports })
+  const server = new ExchangeServer({
+    swarms: new Swarms({ clock, access: access }),
+    castore,
+    pathInfos,
+    access,
+    ...ports,
+  })
   const [near, far] = memoryFrameChannels()
   const serving = server.serve('p', far)
   const responses: IncomingResponse[] = []

@@ -13,6 +13,7 @@ import {
 import { ExchangeServer } from '../../../src/peers/exchange/exchange-server.ts'
 import { memoryFrameChannels } from '../../../src/peers/exchange/memory-frame-channel.ts'
 import type { Answer, Want } from '../../../src/peers/exchange/want.ts'
+import { Swarms } from '../../../src/peers/swarm/swarms.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { pathNamed } from '../../fixtures/claims.ts'
 import { call, noise } from '../../fixtures/content.ts'
@@ -36,7 +37,13 @@ async function asked(init: SharingWorldInit = {}) {
 
   const offences = { reportError: () => undefined }
   const ports = { clock: systemClock, log: silentLog, offences }
-  const server = new ExchangeServer({ castore, pathInfos, access, ...ports })
+  const server = new ExchangeServer({
+    swarms: new Swarms({ clock: systemClock, access }),
+    castore,
+    pathInfos,
+    access,
+    ...ports,
+  })
   const [near, far] = memoryFrameChannels()
   void server.serve('peer', far)
   const responses: IncomingResponse[] = []

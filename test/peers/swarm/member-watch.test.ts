@@ -59,6 +59,7 @@ test.each<[string, AnswerItem]>([
   ['a piece that there is not', saying({ added: [3] })],
   ['a claim of such a piece', saying({ claimed: [2 ** 32 - 1] })],
   ['that it does not fetch such a piece', saying({ released: [3] })],
+  ['that it is one of fewer', saying({ complete: true, division: { members: 2, rank: 2 } })],
   ['something else', { type: 'directories', encoded: [] }],
 ])('a peer that says %s has broken the protocol', async (_, answer) => {
   const { thrown } = await hearing(answer)

@@ -78,7 +78,7 @@ test('an origin that is spared is asked only for what no member has or claims', 
   view.addPartial('a', bits(...Array.from({ length: PIECES - 2 }, (_, i) => i)))
   const spared = { isSpared: true, isIdle: true, bytesMax: 10_000 }
   const left = [PIECES - 2, PIECES - 1]
-  const own = left.filter((piece) => view.isOwn(piece))
+  const own = left.filter((piece) => view.isOwn(piece, view.peer('origin')!))
   const first = pick(view, 'origin', spared)
   expect(left).toEqual(expect.arrayContaining(first))
   if (own.length > 0) expect(first.sort()).toEqual(own)
@@ -94,7 +94,9 @@ test('of what only an origin has, that comes first which falls to this node', ()
   const view = viewOf()
   view.addComplete('origin')
   view.addPartial('a', bits())
-  const own = Array.from({ length: PIECES }, (_, i) => i).filter((piece) => view.isOwn(piece))
+  const own = Array.from({ length: PIECES }, (_, i) => i).filter((piece) =>
+    view.isOwn(piece, view.peer('origin')!),
+  )
   expect(own.length).toBeGreaterThan(5)
   const picked = pick(view, 'origin', { isSpared: true, isIdle: true, bytesMax: 100_000 })
   expect(picked.sort((a, b) => a - b)).toEqual(own)
@@ -103,13 +105,27 @@ test('of what only an origin has, that comes first which falls to this node', ()
   expect(pick(view, 'origin', { isSpared: true, isIdle: true, bytesMax: 100_000 })).toHaveLength(1)
 })
 
+test('where the origin has divided the work, that counts', () => {
+  const picked = [0, 1, 2].map((rank) => {
+    const view = viewOf()
+    view.addComplete('origin')
+    view.addPartial('a', bits())
+    view.divide('origin', { members: 3, rank })
+    return pick(view, 'origin', { isSpared: true, isIdle: false, bytesMax: 100_000 })
+  })
+  for (const pieces of picked) expect(pieces.length).toBeGreaterThan(5)
+  expect(picked.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: PIECES }, (_, i) => i))
+})
+
 test('members share out what only an origin has, each piece to one of them', () => {
   const members = ['a', 'b', 'c', 'd']
   const shares = members.map((self) => {
     const view = new SwarmView({ self, sizes: Array.from({ length: 4000 }, () => 1) })
     for (const id of members) if (id !== self) view.addPartial(id, new BitSet(4000))
     view.addComplete('origin')
-    return Array.from({ length: 4000 }, (_, piece) => piece).filter((piece) => view.isOwn(piece))
+    return Array.from({ length: 4000 }, (_, piece) => piece).filter((piece) =>
+      view.isOwn(piece, view.peer('origin')!),
+    )
   })
   expect(shares.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 4000 }, (_, i) => i))
   for (const share of shares) expect(share.length).toBeGreaterThan(700)

@@ -34,7 +34,8 @@ function world(pieces: number, servers: Record<string, Server>) {
     const { pieceMs, failsAfter = Infinity, has } = servers[peer]!
     if (has !== undefined && !has.includes(piece)) return events.onLacking(piece)
     await clock.sleep(pieceMs, its)
-    const done = (given[peer] ??= [])
+    const done = given[peer] ?? []
+    given[peer] = done
     if (done.length >= failsAfter) throw peerError({ code: 'unreachable', peer })
     done.push(piece)
     events.onHere(piece)

@@ -4,7 +4,7 @@ import { BitSet } from '../../../src/foundation/bit-set.ts'
 import type { Call } from '../../../src/foundation/call.ts'
 import { Digest } from '../../../src/foundation/digest.ts'
 import { OWNER_ACCESS, type ReadAccess } from '../../../src/pathinfo/read-access.ts'
-import { serveSwarm, WATCHES_MAX } from '../../../src/peers/exchange/swarm-serving.ts'
+import { serveSwarm } from '../../../src/peers/exchange/swarm-serving.ts'
 import type { Answer } from '../../../src/peers/exchange/want.ts'
 import { type Availability, KEEPALIVE_MS, NEWS_MS } from '../../../src/peers/swarm/availability.ts'
 import { PieceList } from '../../../src/peers/swarm/piece-list.ts'
@@ -20,7 +20,7 @@ import { pathInfoOf } from '../../fixtures/claims.ts'
 import { call, noise } from '../../fixtures/content.ts'
 import { directoryOf, nodeOf } from '../../fixtures/directories.ts'
 import { memoryCastore } from '../../fixtures/neighbour.ts'
-import { manualClock } from '../../foundation/manual-clock.ts'
+import { manualClock, settled } from '../../foundation/manual-clock.ts'
 
 const NOTHING: ReadAccess = {
   ...OWNER_ACCESS,
@@ -159,7 +159,45 @@ test('to others a root that is private is absent, whether it is fetched, held, o
   const want = { type: 'swarm', root: root.digest, pieces: PIECES.id.bytes } as const
   await serveSwarm(want, 'other', { swarms, shared: reading }, send, call)
   expect(answers).toEqual([{ type: 'absent', indices: [0] }])
-  await serveSwarm(want, 'other', { swarms, shared }, send, call)
-  expect(answers[1]).toEqual({ type: 'availability', availability: { complete: true } })
-  expect(WATCHES_MAX).toBeGreaterThan(8)
+  const over = new AbortController()
+  const told = serveSwarm(want, 'other', { swarms, shared }, send, over).catch(() => undefined)
+  await settled()
+  const division = { members: 1, rank: 0 }
+  expect(answers[1]).toEqual({ type: 'availability', availability: { complete: true, division } })
+  over.abort()
+  await told
+})
+
+test('who has everything tells all who fetch it how to divide the work, as they come and go', async () => {
+  const { clock, swarms } = world()
+  const told: Record<string, (Availability | undefined)[]> = {}
+  const watch = (peer: string): AbortController => {
+    const over = new AbortController()
+    const watching = async (): Promise<void> => {
+      for await (const it of swarms.origins.watch(peer, root.digest, over)) {
+        told[peer] = [...(told[peer] ?? []), it]
+      }
+    }
+    watching().catch(() => undefined) // taken back
+    return over
+  }
+  const later = async (): Promise<void> => {
+    await clock.pass(0)
+    await clock.pass(NEWS_MS)
+  }
+  const b = watch('b')
+  await later()
+  expect(told.b!.at(-1)).toEqual({ complete: true, division: { members: 1, rank: 0 } })
+  watch('a')
+  watch('c')
+  await later()
+  const ranks = ['a', 'b', 'c'].map((peer) => told[peer]!.at(-1)!.division)
+  expect(ranks).toEqual([0, 1, 2].map((rank) => ({ members: 3, rank })))
+  b.abort()
+  await later()
+  expect(told.c!.at(-1)).toEqual({ complete: true, division: { members: 2, rank: 1 } })
+  const before = told.c!.length
+  await clock.pass(KEEPALIVE_MS)
+  await later()
+  expect(told.c!.length).toBe(before + 1) // still there
 })

@@ -101,6 +101,8 @@ export interface AvailabilityAnswer {
   added: number[];
   claimed: number[];
   released: number[];
+  members: number;
+  rank: number;
 }
 
 export interface Done {
@@ -1064,7 +1066,7 @@ export const Absent: MessageFns<Absent> = {
 };
 
 function createBaseAvailabilityAnswer(): AvailabilityAnswer {
-  return { complete: false, held: undefined, added: [], claimed: [], released: [] };
+  return { complete: false, held: undefined, added: [], claimed: [], released: [], members: 0, rank: 0 };
 }
 
 export const AvailabilityAnswer: MessageFns<AvailabilityAnswer> = {
@@ -1095,6 +1097,12 @@ export const AvailabilityAnswer: MessageFns<AvailabilityAnswer> = {
         writer.uint32(v);
       }
       writer.join();
+    }
+    if (message.members !== 0) {
+      writer.uint32(48).uint32(message.members);
+    }
+    if (message.rank !== 0) {
+      writer.uint32(56).uint32(message.rank);
     }
     return writer;
   },
@@ -1181,6 +1189,22 @@ export const AvailabilityAnswer: MessageFns<AvailabilityAnswer> = {
             }
 
             break;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.members = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.rank = reader.uint32();
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
