@@ -101,9 +101,11 @@ async function fetchBlobs(
   round: Round,
   call: Call,
 ): Promise<WantedBlob[]> {
-  const { components, holders, suspects } = round
+  const { components, holders, suspects, inventory } = round
   const { client, ledger } = components
-  const layouts = await fetchLayouts(blobs, holders, components, suspects, call)
+  const partsAreHere = inventory.held.size > 0
+  const init = { suspects, partsAreHere }
+  const layouts = await fetchLayouts(blobs, holders, components, init, call)
   const { falsehoods, stuck, failure } = await fetchPieces(layouts, round, call)
   const wrong = new Set([...falsehoods, ...stuck])
   const lies = layouts.filter((it) => !wrong.has(it)).flatMap((it) => suspects.disprovedBy(it))

@@ -36,14 +36,15 @@ const CHUNK_REF_BYTES = 40
 /**
  * How blobs are cut into chunks. A blob up to the smallest chunk size is one chunk, as everybody
  * cuts it; for the others the holders are asked, each only for what it has not misled us about.
- * The lists are hints: what they lead to is hashed.
+ * The lists are hints: what they lead to is hashed. Where `partsAreHere`, as of another version of
+ * the same thing, outboards come only for blobs of which much is missing, in a second round trip.
  * @throws PeerError 'no-holder'
  */
 export async function fetchLayouts(
   blobs: readonly WantedBlob[],
   holders: HolderSet,
   components: ContentFetchComponents,
-  suspects: LayoutSuspects,
+  { suspects, partsAreHere }: { suspects: LayoutSuspects; partsAreHere: boolean },
   call: Call,
 ): Promise<SourcedLayout[]> {
   const layouts: SourcedLayout[] = []
@@ -59,11 +60,17 @@ export async function fetchLayouts(
     components,
     async (peer) => {
       const askable = unknown.filter((blob) => !suspects.has(blob, peer))
-      const proven = new Set(provenOf(askable))
+      const proven = new Set(partsAreHere ? [] : provenOf(askable))
       const others = askable.filter((blob) => !proven.has(blob))
       const found = new Map<string, SourcedLayout>()
       await askForLayouts(peer, [...proven], found, { outboards: true }, components, call)
       await askForLayouts(peer, others, found, {}, components, call)
+      if (partsAreHere) {
+        const large = await largelyMissing([...found.values()], components, call)
+        const again = new Map<string, SourcedLayout>()
+        await askForLayouts(peer, provenOf(large), again, { outboards: true }, components, call)
+        for (const [hex, sourced] of again) found.set(hex, sourced)
+      }
       layouts.push(...found.values())
       unknown = unknown.filter((blob) => !found.has(blob.digest.hex))
       return unknown.length === 0 ? 'enough' : 'more'
@@ -72,6 +79,26 @@ export async function fetchLayouts(
   )
   if (!whole) throw peerError({ code: 'no-holder', digest: unknown[0]!.digest.hex }, failure)
   return layouts
+}
+
+/** Of which blobs so much is missing that a false list should be found out before the end. */
+async function largelyMissing(
+  layouts: readonly SourcedLayout[],
+  { castore }: ContentFetchComponents,
+  call: Call,
+): Promise<WantedBlob[]> {
+  const large: WantedBlob[] = []
+  for (const { blob, layout } of layouts) {
+    if (blob.size <= PROVEN_BLOB_BYTES) continue
+    const digests = layout.map((chunk) => chunk.digest)
+    const sizes = await castore.blobs.chunkSizes(digests, call)
+    const missing = layout.reduce(
+      (sum, { size }, i) => sum + (sizes[i] === undefined ? size : 0),
+      0,
+    )
+    if (missing > PROVEN_BLOB_BYTES) large.push(blob)
+  }
+  return large
 }
 
 /** Of which blobs outboards are asked for. */
