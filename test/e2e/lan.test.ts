@@ -12,11 +12,8 @@ const MIB = 1024 * 1024
 
 const OPTIONS = { nodes: 4, megabits: 50, mib: 8, runs: 1 }
 
-/**
- * How often the content may leave the seed: three fetch it, and a tenth more is for what goes
- * beside it.
- */
-const SEED_COPIES_MAX = 3.3
+/** How often the content may leave the seed though three fetch it: they have it from each other. */
+const SEED_COPIES_MAX = 2
 
 const skipped = labMissing()
 const why = skipped === undefined ? '' : ` (${skipped})`

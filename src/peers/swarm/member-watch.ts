@@ -3,6 +3,7 @@ import { type Call, narrowedCall } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
 import { type Random, shuffled } from '../../foundation/random.ts'
+import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { ExchangeClient } from '../exchange/exchange-client.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { PeerError, peerError } from '../peer-error.ts'
@@ -12,6 +13,12 @@ import type { Availability } from './availability.ts'
 import type { PieceFetch } from './piece-fetch.ts'
 import type { PieceList } from './piece-list.ts'
 import type { Swarm } from './swarm.ts'
+
+/**
+ * How long a fetch waits at its begin for others to say whether they are at it: not to ask for just
+ * what they are asking for.
+ */
+export const GREETING_MS = 250
 
 /** How many others a fetch keeps itself informed about. */
 export const MEMBERS_MAX = 32
@@ -53,8 +60,9 @@ export class MemberWatch {
     const inner = narrowedCall(call, over.signal)
     using _listening = this.#swarm.onMember((peer) => this.#meet(peer, inner))
     const { network, random } = this.#components
-    for (const { id } of shuffled(network.connected(), random)) this.#meet(id, inner)
+    const greeted = shuffled(network.connected(), random).map(({ id }) => this.#meet(id, inner))
     try {
+      await this.#untilGreeted(greeted, call)
       return await work()
     } finally {
       over.abort(new Error('the fetch is over'))
@@ -62,16 +70,35 @@ export class MemberWatch {
     }
   }
 
-  #meet(peer: string, call: Call): void {
+  async #untilGreeted(greeted: readonly Promise<void>[], call: Call): Promise<void> {
+    const over = new AbortController()
+    const time = this.#components.clock.sleep(GREETING_MS, narrowedCall(call, over.signal))
+    time.catch(() => undefined) // cut short below
+    try {
+      await unlessAborted(Promise.race([Promise.all(greeted), time]), call.signal)
+    } finally {
+      over.abort()
+    }
+  }
+
+  /** Begins to watch a peer; resolves when it has first said something, or will not. */
+  #meet(peer: string, call: Call): Promise<void> {
     const isFull = this.#watched.size >= MEMBERS_MAX
-    if (isFull || this.#watched.has(peer) || call.signal.aborted) return
-    if (this.#components.ledger.standing(peer) !== 'welcome') return
-    const watching = this.#watch(peer, call).finally(() => this.#watched.delete(peer))
+    const isWelcome = this.#components.ledger.standing(peer) === 'welcome'
+    if (isFull || !isWelcome || this.#watched.has(peer) || call.signal.aborted) {
+      return Promise.resolve()
+    }
+    const greeting = Promise.withResolvers<void>()
+    const watching = this.#watch(peer, greeting.resolve, call).finally(() => {
+      this.#watched.delete(peer)
+      greeting.resolve()
+    })
     this.#watched.set(peer, watching)
+    return greeting.promise
   }
 
   /** Throws nothing. */
-  async #watch(peer: string, call: Call): Promise<void> {
+  async #watch(peer: string, onGreeting: () => void, call: Call): Promise<void> {
     const { client, log } = this.#components
     const want = {
       type: 'swarm',
@@ -85,6 +112,7 @@ export class MemberWatch {
         throw peerError({ code: 'protocol-broken', peer, what })
       }
       this.#take(peer, answer.availability)
+      onGreeting()
     }
     try {
       await client.ask(peer, { want, bytes: 0, lasts: true, onAnswer }, call)
@@ -102,6 +130,8 @@ export class MemberWatch {
       const held = BitSet.of(size, said.held)
       if (held === undefined) throw nonsense(peer, `${said.held.length} bytes of ${size} pieces`)
       this.#fetch.meetPartial(peer, held)
+    } else if (said.complete !== true && !this.#fetch.knows(peer)) {
+      this.#fetch.meetPartial(peer, new BitSet(size)) // it will say what it has
     }
     for (const pieces of [said.added, said.claimed, said.released]) {
       const wrong = pieces?.find((piece) => piece >= size)

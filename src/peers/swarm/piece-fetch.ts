@@ -112,6 +112,11 @@ export class PieceFetch {
     return this.#lastFailure
   }
 
+  /** Whether it has been said what a peer has. */
+  knows(peer: string): boolean {
+    return this.#view.peer(peer) !== undefined
+  }
+
   /** A peer has everything. */
   meetComplete(peer: string): void {
     this.#view.addComplete(peer)

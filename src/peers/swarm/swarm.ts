@@ -112,8 +112,8 @@ export class Swarm {
     this.#watchers.add(watcher)
     try {
       while (this.#content === undefined && !this.#isComplete) {
+        yield {} // at it, though it is not known yet with what
         await this.#until(this.#ready.promise, KEEPALIVE_MS, inner)
-        if (this.#content === undefined) yield {}
       }
       if (this.#content !== undefined && !this.#isComplete) {
         if (Buffer.compare(this.#content.pieces.id.bytes, pieces) !== 0) return

@@ -90,6 +90,19 @@ test('an origin that is spared is asked only for what no member has or claims', 
   expect(pick(view, 'origin', { isSpared: false, bytesMax: 100_000 })).toHaveLength(PIECES)
 })
 
+test('of what only an origin has, that comes first which falls to this node', () => {
+  const view = viewOf()
+  view.addComplete('origin')
+  view.addPartial('a', bits())
+  const own = Array.from({ length: PIECES }, (_, i) => i).filter((piece) => view.isOwn(piece))
+  expect(own.length).toBeGreaterThan(5)
+  const picked = pick(view, 'origin', { isSpared: true, isIdle: true, bytesMax: 100_000 })
+  expect(picked.sort((a, b) => a - b)).toEqual(own)
+  for (const piece of own) view.settle(piece)
+  expect(pick(view, 'origin', { isSpared: true, isIdle: false, bytesMax: 100_000 })).toEqual([])
+  expect(pick(view, 'origin', { isSpared: true, isIdle: true, bytesMax: 100_000 })).toHaveLength(1)
+})
+
 test('members share out what only an origin has, each piece to one of them', () => {
   const members = ['a', 'b', 'c', 'd']
   const shares = members.map((self) => {
