@@ -15,11 +15,14 @@ export class LightSignal {
   }
 
   get aborted(): boolean {
-    if (!this.#isAborted) {
-      const source = this.#sources.find((it) => it.aborted)
-      if (source !== undefined) this.#end(source.reason)
+    if (this.#isAborted) return true
+    for (let i = 0; i < this.#sources.length; i++) {
+      const source = this.#sources[i]!
+      if (!source.aborted) continue
+      this.#end(source.reason)
+      return true
     }
-    return this.#isAborted
+    return false
   }
 
   get reason(): unknown {
@@ -56,11 +59,14 @@ export class LightSignal {
   }
 }
 
+/** The reason where none is given: one for all, because a stack trace for each takes long. */
+const UNREASONED = new DOMException('This operation was aborted', 'AbortError')
+
 /** What makes them. */
 export class LightController {
   readonly signal = new LightSignal()
 
-  abort(reason: unknown = new DOMException('This operation was aborted', 'AbortError')): void {
+  abort(reason: unknown = UNREASONED): void {
     if (!this.signal.aborted) this.signal.tell(reason)
   }
 }
