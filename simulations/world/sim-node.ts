@@ -155,7 +155,9 @@ export class SimNode {
 
   #connected(): readonly ConnectedPeer[] {
     const others = [...this.linked].filter((it) => it.isOnline && !this.#hasBanned(it))
-    return others.filter((it) => !it.bans.has(this.id)).map(({ id }) => ({ id, address: "", latencyMs: undefined }))
+    return others
+      .filter((it) => !it.bans.has(this.id))
+      .map(({ id }) => ({ id, address: '', latencyMs: undefined }))
   }
 
   async #askPieces(

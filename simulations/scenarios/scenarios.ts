@@ -1,0 +1,5 @@
+import type { Scenario } from './scenario.ts'
+import { SWARM_SCENARIOS } from './swarm-scenarios.ts'
+
+/** All scenarios but the store's, by name. */
+export const SCENARIOS: Readonly<Record<string, Scenario>> = { ...SWARM_SCENARIOS }
