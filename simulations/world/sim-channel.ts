@@ -184,6 +184,7 @@ export class SimChannel {
       if (request.isOver) return
       request.lastSignMs = this.#world.clock.now()
       if (frame.length > 0 && this.server.kind === 'liar') {
+        this.client.liedTo.add(this.server.id)
         const digest = `piece ${frame[0]}`
         const fault = { code: 'content-corrupt', peer: this.server.id, digest } as const
         request.done.reject(peerError(fault))

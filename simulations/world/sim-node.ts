@@ -203,7 +203,6 @@ export class SimNode {
     const misdeed = misdeedOf(error.fault)
     if (misdeed === undefined) return
     const node = this.#world.nodeOf(peer)
-    if (error.fault.code === 'content-corrupt') this.liedTo.add(peer)
     this.ledger.report(peer, misdeed, error.message)
     const { dropsChannel, bans } = CONSEQUENCES[misdeed]
     if (dropsChannel) this.forget(node)
