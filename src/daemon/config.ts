@@ -8,6 +8,8 @@ import { type ListenAddress, parseListenAddress } from '../foundation/listen-add
 import { PublicKey } from '../nix/key.ts'
 import { NamePattern } from '../pathinfo/name-pattern.ts'
 import { SHARE_MODES, SHARE_PATTERNS_MAX } from '../pathinfo/share-policy.ts'
+import { ANNOUNCE_MODES } from '../peers/announcing/announce-mode.ts'
+import { ANNOUNCE_BYTES_PER_SECOND } from '../peers/announcing/telling.ts'
 import { parseLogLevels } from './log-levels.ts'
 import { parseByteSize, parseSpan } from './quantity.ts'
 
@@ -48,6 +50,22 @@ const shareMode = z.enum(SHARE_MODES, {
   error: (issue) => `is one of ${SHARE_MODES.join(', ')}, not ${shown(issue.input)}`,
 })
 
+const announceMode = z.enum(ANNOUNCE_MODES, {
+  error: (issue) => `is one of ${ANNOUNCE_MODES.join(', ')}, not ${shown(issue.input)}`,
+})
+
+/** A rate in bytes a second, of at least so many; `shownMin` says that for people. */
+function byteRate(bytesMin: number, shownMin: string) {
+  return z.union([z.string(), z.number()]).transform((given, context): number => {
+    const bytes = parseByteSize(String(given).replace(/\/s$/, ''))
+    if (bytes !== undefined && bytes >= bytesMin) return bytes
+    context.addIssue(
+      `is at least ${shownMin} a second, such as 2MB or 500 kB/s, not ${shown(given)}`,
+    )
+    return z.NEVER
+  })
+}
+
 const namePattern = z.string().transform((text, context): NamePattern => {
   const pattern = NamePattern.parse(text)
   if (pattern !== undefined) return pattern
@@ -64,13 +82,6 @@ const byteSize = z.union([z.string(), z.number()]).transform((given, context): n
   const bytes = parseByteSize(String(given))
   if (bytes !== undefined && bytes >= STORE_BYTES_MIN) return bytes
   context.addIssue(`is a size of at least 256 MiB, such as 50GB or 512 MiB, not ${shown(given)}`)
-  return z.NEVER
-})
-
-const byteRate = z.union([z.string(), z.number()]).transform((given, context): number => {
-  const bytes = parseByteSize(String(given).replace(/\/s$/, ''))
-  if (bytes !== undefined && bytes >= RATE_BYTES_MIN) return bytes
-  context.addIssue(`is at least 64 kB a second, such as 2MB or 500 kB/s, not ${shown(given)}`)
   return z.NEVER
 })
 
@@ -101,6 +112,9 @@ export const STORE_BYTES_MIN = 256 * 1024 * 1024
 
 /** With less than this, in bytes a second, a node would be of no use to its peers. */
 export const RATE_BYTES_MIN = 64_000
+
+/** Announcing with less than this, in bytes a second, would never come to an end. */
+export const ANNOUNCE_RATE_MIN = 1000
 
 /** One option of the daemon: its name in cairn.toml, its flag, and its words for the help. */
 export interface Option {
@@ -147,6 +161,16 @@ export const OPTIONS = {
     flag: '--no-mdns',
     env: 'CAIRN_MDNS',
     help: 'do not look for neighbours on the local network',
+  },
+  announce: {
+    flag: '--announce <WHICH>',
+    env: 'CAIRN_ANNOUNCE',
+    help: 'what of shared paths the DHT is told: all, only their roots, or none (default: all)',
+  },
+  announce_rate: {
+    flag: '--announce-rate <SIZE>',
+    env: 'CAIRN_ANNOUNCE_RATE',
+    help: 'what announcing may send in a second, such as 50kB (default: 20kB)',
   },
   trusted_keys: {
     flag: '--trusted-key <NAME:BASE64...>',
@@ -237,6 +261,8 @@ export const configSchema = z.strictObject({
   listen: z.array(address).min(1).prefault(['/ip4/0.0.0.0/tcp/9001']),
   bootstrap: z.array(address).prefault([]),
   mdns: z.boolean().prefault(true),
+  announce: announceMode.prefault(ANNOUNCE_MODES[0]),
+  announce_rate: byteRate(ANNOUNCE_RATE_MIN, '1 kB').prefault(ANNOUNCE_BYTES_PER_SECOND),
   trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
   signing_key: z.string().min(1).optional(),
   tokens: z.array(tokenHash).prefault([]),
@@ -256,8 +282,8 @@ export const configSchema = z.strictObject({
     .prefault({}),
   peers: z
     .strictObject({
-      upload_rate: byteRate.optional(),
-      download_rate: byteRate.optional(),
+      upload_rate: byteRate(RATE_BYTES_MIN, '64 kB').optional(),
+      download_rate: byteRate(RATE_BYTES_MIN, '64 kB').optional(),
     })
     .prefault({}),
   adopt: z

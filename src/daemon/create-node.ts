@@ -183,7 +183,7 @@ async function joinPeers(
   const host = await Host.open({ clock, log, identity, datastorePath, isBanned }, config)
 
   // Asking.
-  const router = new DhtRouter({ routing: host.contentRouting, self: host.id })
+  const router = new DhtRouter({ routing: host.contentRouting, self: host.id, clock })
   const limitOf = (bytesPerSecond: number | undefined): RateLimit | undefined =>
     bytesPerSecond === undefined ? undefined : new RateLimit({ clock }, { bytesPerSecond })
   const downloads = limitOf(config.peers.download_rate)
@@ -216,7 +216,9 @@ async function joinPeers(
   const answering = { ...serving, pathInfos, swarms, uploads, clock, offences: client, log }
   const server = new ExchangeServer(answering)
   host.onChannel((peer, channel) => void server.serve(peer, channel))
-  const announcer = new Announcer({ router, pathInfos, share: access, clock, log })
+  const announcing = { router, pathInfos, castore, share: access, clock, log }
+  const rate = { bytesPerSecond: config.announce_rate }
+  const announcer = new Announcer(announcing, { mode: config.announce, ...rate })
 
   return { host, ledger, source, content, services: [bans, host, asking, announcer] }
 }

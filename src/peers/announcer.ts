@@ -1,181 +1,170 @@
-import { Allowance } from '../foundation/allowance.ts'
+import type { ReadableCastore } from '../castore/castore.ts'
+import { DigestSet } from '../castore/digest-set.ts'
 import type { Call } from '../foundation/call.ts'
-import { type Clock, withDeadline } from '../foundation/clock.ts'
+import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
-import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
+import type { LocalPathInfoStore, StoreEvent } from '../pathinfo/path-info-store.ts'
 import type { SharePolicy } from '../pathinfo/share-policy.ts'
+import { ANNOUNCE_MODES, type AnnounceMode } from './announcing/announce-mode.ts'
+import { FreshPaths } from './announcing/fresh-paths.ts'
+import { reachedKeys, rootKeys } from './announcing/reached-keys.ts'
+import { Sweep } from './announcing/sweep.ts'
+import { Teller } from './announcing/telling.ts'
+import { inSpaceOrder } from './routing/kademlia-id.ts'
 import type { Router } from './routing/router.ts'
-import { directoryKey, pathKey } from './routing/routing-key.ts'
+import { pathKey } from './routing/routing-key.ts'
 
-/** How many keys are being announced at once. */
-export const ANNOUNCEMENTS_AT_ONCE = 4
-
-/** How many announcements may go out in one burst after a quiet time. */
-export const ANNOUNCEMENTS_BURST = 512
-
-/**
- * How many announcements go out in a second from then on. Each is a lookup of its own, and whoever
- * puts paths in without end shall not have the node do nothing else.
- */
-export const ANNOUNCEMENTS_PER_SECOND = 4
-
-/** How many keys wait to be announced; beyond that the store is gone through again later. */
-export const WAITING_KEYS_MAX = 16_384
-
-/** How long one announcement may take. */
-export const ANNOUNCEMENT_MS = 30_000
-
-/** The wait before what could not be announced is tried again. */
-export const RETRY_MS = 10_000
+/** How many paths that have just come are announced together. */
+export const FRESH_AT_ONCE = 64
 
 /** What the announcer works with. */
 export interface AnnouncerComponents {
   readonly router: Router
   readonly pathInfos: LocalPathInfoStore
+  readonly castore: ReadableCastore
   readonly share: Pick<SharePolicy, 'shares'>
   readonly clock: Clock
   readonly log: Log
 }
 
+/** How it announces. */
+export interface AnnouncerInit {
+  /** What is announced; by default the first of {@link ANNOUNCE_MODES}. */
+  readonly mode?: AnnounceMode
+  /** What it may send, in bytes a second; by default `ANNOUNCE_BYTES_PER_SECOND`. */
+  readonly bytesPerSecond?: number | undefined
+  /** How many paths wait; by default `WAITING_PATHS_MAX` of `fresh-paths.ts`. */
+  readonly waitingMax?: number
+  /** How often everything is announced, in ms; by default `REPUBLISH_MS` of `sweep-plan.ts`. */
+  readonly republishMs?: number
+}
+
 /**
- * Tells the network which shared paths are held here: all of them at the start, and each that is
- * put from then on. Nobody else knows that announcing exists; nothing is announced before it is
+ * Tells the network what shared paths are held here: each that is put at once, and all of them in a
+ * {@link Sweep}. Nobody else knows that announcing exists; nothing is announced before it is
  * stored.
  */
 export class Announcer implements Service {
   readonly name = 'announcer'
   readonly #components: AnnouncerComponents
+  readonly #mode: AnnounceMode
   readonly #stopping = new AbortController()
-  readonly #allowance: Allowance
-  /** Keys to be announced, by their hexadecimal form; a Map for its order. */
-  readonly #queue = new Map<string, Uint8Array>()
-  readonly #waitingMax: number
-  #wake = Promise.withResolvers<void>()
-  #room = Promise.withResolvers<void>()
+  readonly #teller: Teller
+  readonly #sweep: Sweep
+  readonly #fresh: FreshPaths
   #work: Promise<unknown> = Promise.resolve()
-  #announced = 0
-  #underWay = 0
-  /** Some paths found no room: the store is to be gone through. */
-  #behind = Promise.withResolvers<void>()
 
-  constructor(components: AnnouncerComponents, init: { waitingMax?: number } = {}) {
+  constructor(components: AnnouncerComponents, init: AnnouncerInit = {}) {
     this.#components = components
-    this.#waitingMax = init.waitingMax ?? WAITING_KEYS_MAX
-    const rate = { burst: ANNOUNCEMENTS_BURST, perSecond: ANNOUNCEMENTS_PER_SECOND }
-    this.#allowance = new Allowance(components, rate)
+    this.#mode = init.mode ?? ANNOUNCE_MODES[0]
+    this.#teller = new Teller(components, init)
+    this.#fresh = new FreshPaths(init)
+    const what = this.#mode === 'roots' ? 'roots' : 'all'
+    const timing = init.republishMs === undefined ? {} : { republishMs: init.republishMs }
+    this.#sweep = new Sweep({ ...components, teller: this.#teller }, { what, ...timing })
   }
 
-  /** How many announcements went out, and how many wait or are under way. */
-  get progress(): { readonly announced: number; readonly waiting: number } {
-    return { announced: this.#announced, waiting: this.#queue.size + this.#underWay }
+  /** How many announcements went out, how many paths wait, and whether all are gone through. */
+  get progress(): {
+    readonly announced: number
+    readonly waiting: number
+    readonly isHurried: boolean
+  } {
+    const isHurried = this.#mode !== 'none' && this.#sweep.isHurried
+    return { announced: this.#teller.announced, waiting: this.#fresh.size, isHurried }
   }
 
   async start(): Promise<void> {
+    if (this.#mode === 'none') return
     const call = { signal: this.#stopping.signal }
-    const workers = Array.from({ length: ANNOUNCEMENTS_AT_ONCE }, () => this.#announce(call))
-    this.#behind.resolve()
-    this.#work = Promise.all([this.#follow(call), this.#goThrough(call), ...workers])
+    const parts = [this.#follow(call), this.#announceFresh(call), this.#sweep.run(call)]
+    const { log } = this.#components
+    this.#work = Promise.all(
+      parts.map((part) =>
+        part.catch((error) => {
+          if (!call.signal.aborted) log.error('announcing ended', { error })
+        }),
+      ),
+    )
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('stopping'))
-    for (const waiting of [this.#wake, this.#room, this.#behind]) waiting.resolve()
+    this.#fresh.wake()
     await this.#work
   }
 
-  /** Takes up each path that comes. */
   async #follow(call: Call): Promise<void> {
-    const { pathInfos, log } = this.#components
-    try {
-      for await (const event of pathInfos.changes(call)) {
-        const isTaken = event.type === 'put' && this.#hasRoom
-        if (isTaken) await this.#take(event.pathInfo, call)
-        else if (event.type === 'removed') await this.#takeBack([pathKey(event.hash)], call)
-        else this.#behind.resolve()
-      }
-    } catch (error) {
-      if (!call.signal.aborted) log.error('watching the store failed', { error })
+    for await (const event of this.#components.pathInfos.changes(call)) {
+      await this.#takeUp(event, call)
     }
   }
 
-  /** Goes through the whole store at the start, and whenever paths came that found no room. */
-  async #goThrough(call: Call): Promise<void> {
-    const { pathInfos, log } = this.#components
-    while (!call.signal.aborted) {
-      await this.#behind.promise
-      this.#behind = Promise.withResolvers<void>()
-      try {
-        for await (const pathInfo of pathInfos.list(call)) {
-          while (!this.#hasRoom && !call.signal.aborted) await this.#room.promise
-          await this.#take(pathInfo, call)
+  async #takeUp(event: StoreEvent, call: Call): Promise<void> {
+    switch (event.type) {
+      case 'put':
+        if (!this.#components.share.shares(event.pathInfo)) {
+          return await this.#takeBack(event.pathInfo.storePath.hash, event.pathInfo, call)
         }
-      } catch (error) {
-        if (!call.signal.aborted) log.error('going through the store failed', { error })
-      }
+        if (!this.#fresh.add(event.pathInfo.storePath.hash)) this.#sweep.missed()
+        return
+      case 'removed':
+        return await this.#takeBack(event.hash, undefined, call)
+      case 'missed':
+        this.#sweep.missed()
     }
   }
 
-  get #hasRoom(): boolean {
-    return this.#queue.size < this.#waitingMax
-  }
-
-  /** Announces a path that is shared, and takes back what was said of one that is not any more. */
-  async #take(pathInfo: PathInfo, call: Call): Promise<void> {
-    const { storePath, node } = pathInfo
-    const keys = [pathKey(storePath.hash)]
-    if (node.type === 'directory') keys.push(directoryKey(node.digest))
-    if (!this.#components.share.shares(pathInfo)) return await this.#takeBack(keys, call)
-    for (const key of keys) this.#queue.set(hexOf(key), key)
-    this.#wake.resolve()
-    this.#wake = Promise.withResolvers<void>()
-  }
-
-  async #takeBack(keys: readonly Uint8Array[], call: Call): Promise<void> {
+  async #takeBack(hash: Uint8Array, pathInfo: PathInfo | undefined, call: Call): Promise<void> {
     const { router, log } = this.#components
-    for (const key of keys) {
-      this.#queue.delete(hexOf(key))
+    this.#fresh.remove(hash)
+    this.#sweep.withdrawn(pathKey(hash))
+    for (const key of pathInfo === undefined ? [pathKey(hash)] : rootKeys(pathInfo)) {
       await router.withdraw(key, call).catch((error) => {
         log.debug('announcement could not be taken back', { error })
       })
     }
   }
 
-  async #announce(call: Call): Promise<void> {
-    const { router, clock, log } = this.#components
+  async #announceFresh(call: Call): Promise<void> {
     while (!call.signal.aborted) {
-      const [next] = this.#queue
-      if (next === undefined) {
-        await this.#wake.promise
-        continue
-      }
-      if (!this.#allowance.take()) {
-        await clock.sleep(1000 / ANNOUNCEMENTS_PER_SECOND, call).catch(() => undefined) // stopping
-        continue
-      }
-      const [hex, key] = next
-      this.#queue.delete(hex)
-      this.#room.resolve()
-      this.#room = Promise.withResolvers<void>()
-      this.#underWay++
+      const hashes = await this.#fresh.take(FRESH_AT_ONCE)
       try {
-        await withDeadline(clock, ANNOUNCEMENT_MS, 'announcing', call, (timed) =>
-          router.announce(key, timed),
-        )
-        this.#announced++
+        await this.#announcePaths(await this.#stillShared(hashes, call), call)
       } catch (error) {
-        if (call.signal.aborted) return
-        log.debug('announcement failed', { error })
-        this.#queue.set(hex, key)
-        await clock.sleep(RETRY_MS, call).catch(() => undefined) // stopping
-      } finally {
-        this.#underWay--
+        call.signal.throwIfAborted()
+        this.#components.log.error('what came could not be announced', { error })
       }
     }
   }
-}
 
-function hexOf(key: Uint8Array): string {
-  return Buffer.from(key).toString('hex')
+  /** Announces the names of all paths first, then what each of them reaches. */
+  async #announcePaths(paths: readonly PathInfo[], call: Call): Promise<void> {
+    const roots = new Map(paths.flatMap((path) => rootKeys(path).map((key) => [key, path])))
+    const wanted = (keys: readonly Uint8Array[]) =>
+      keys.filter((key) => this.#fresh.isWanted(roots.get(key)!.storePath.hash))
+    await this.#teller.tell({ keys: inSpaceOrder([...roots.keys()]), wanted }, call)
+    if (this.#mode !== 'all') return
+    for (const path of paths) await this.#announceContent(path, call)
+  }
+
+  async #announceContent({ storePath, node }: PathInfo, call: Call): Promise<void> {
+    const { castore } = this.#components
+    const known = new DigestSet()
+    const wanted = (keys: readonly Uint8Array[]) =>
+      this.#fresh.isWanted(storePath.hash) ? keys : []
+    const reached = reachedKeys(castore, node, (key) => known.add(key), call)
+    for await (const keys of reached) {
+      await this.#teller.tell({ keys: inSpaceOrder(keys), wanted }, call)
+      if (!this.#fresh.isWanted(storePath.hash)) return
+    }
+  }
+
+  async #stillShared(hashes: readonly Uint8Array[], call: Call): Promise<PathInfo[]> {
+    const { pathInfos, share } = this.#components
+    const found = await Promise.all(hashes.map((hash) => pathInfos.get(hash, call)))
+    return found.filter((it) => it !== undefined).filter((it) => share.shares(it))
+  }
 }

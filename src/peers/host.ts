@@ -1,16 +1,12 @@
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
-import type { Connection, PrivateKey, Stream } from '@libp2p/interface'
+import type { Connection, IdentifyResult, PrivateKey, Stream } from '@libp2p/interface'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
-import { mdns } from '@libp2p/mdns'
-import { peerIdFromString } from '@libp2p/peer-id'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
-import { MemoryDatastore, MountDatastore } from 'datastore-core'
-import { LevelDatastore } from 'datastore-level'
-import { Key } from 'interface-datastore'
+import type { Datastore } from 'interface-datastore'
 import { createLibp2p } from 'libp2p'
 import type { Call } from '../foundation/call.ts'
 import { type Clock, withDeadline } from '../foundation/clock.ts'
@@ -20,10 +16,15 @@ import { DialMemory } from './dial-memory.ts'
 import type { FrameChannel } from './exchange/frame-channel.ts'
 import { StreamFrameChannel } from './exchange/stream-frame-channel.ts'
 import { HANDSHAKE_MS, InboundGate, PENDING_MAX } from './inbound-gate.ts'
+import { LanDiscovery } from './lan-discovery.ts'
 import { peerError } from './peer-error.ts'
 import type { ConnectedPeer, Peer, PeerNetwork } from './peer-network.ts'
 import { Reconnector } from './reconnector.ts'
+import { rememberingTcp } from './remembering-tcp.ts'
 import type { ProviderRouting } from './routing/dht-router.ts'
+import { DhtStorage } from './routing/dht-storage.ts'
+import { kademliaRouting, refreshSeldom } from './routing/kademlia-routing.ts'
+import { RECORD_MS } from './routing/provider-records.ts'
 import { Traffic } from './traffic.ts'
 
 /** The protocol that nodes exchange content by. */
@@ -32,14 +33,17 @@ export const EXCHANGE_PROTOCOL = '/cairn/exchange/1'
 /** The DHT's own protocol, so that no other network's nodes end up in its tables. */
 export const KADEMLIA_PROTOCOL = '/cairn/kad/1.0.0'
 
-/** The name that nodes look for each other by on the local network. */
-const MDNS_SERVICE = '_cairn._udp.local'
-
-/** How often a node asks the local network who is there; a newcomer asks at once anyway. */
-const MDNS_INTERVAL_MS = 60_000
-
 /** How long a peer may take to be dialled. */
 export const DIAL_MS = 5_000
+
+/** How long a peer that the DHT names may take to be dialled: any number of them may be dead. */
+export const HOLDER_DIAL_MS = 700
+
+/** How long a DHT server may take to be dialled and to answer one question. */
+export const DHT_ANSWER_MS = 1_000
+
+/** How long it may take where all of them are slow. */
+export const DHT_ANSWER_MS_MAX = 3_000
 
 /** How many connections a node has at the most. */
 export const CONNECTIONS_MAX = 500
@@ -50,8 +54,11 @@ export const INBOUND_PER_SECOND_MAX = 100
 /** How many channels one connection may have in each direction. */
 export const CHANNELS_MAX = 8
 
-/** How often connections are pinged, which also measures their latency. */
-const PING_INTERVAL_MS = 30_000
+/** How often connections are pinged, for their latency: 30 s were 8 MB a day and neighbour. */
+const PING_INTERVAL_MS = 300_000
+
+/** How often the DHT's tables are gone over; who comes is in them at once. */
+const DHT_REFRESH_MS = 3_600_000
 
 /** What a host works with. */
 export interface HostComponents {
@@ -78,10 +85,11 @@ export interface HostInit {
 export class Host implements PeerNetwork, Service {
   readonly name = 'host'
   readonly #components: HostComponents
-  readonly #datastore: LevelDatastore
+  readonly #storage: DhtStorage
   readonly #libp2p: Libp2pNode
   readonly #listen: string
   readonly #dials: DialMemory
+  readonly #lan: LanDiscovery | undefined
   readonly #reconnector: Reconnector
   readonly #speakers = new Set<string>()
   /** What is exchanged with each peer. */
@@ -92,14 +100,15 @@ export class Host implements PeerNetwork, Service {
   private constructor(
     components: HostComponents,
     init: HostInit,
-    parts: { libp2p: Libp2pNode; datastore: LevelDatastore; dials: DialMemory },
+    parts: HostParts & { libp2p: Libp2pNode; storage: DhtStorage },
   ) {
     this.#components = components
     this.traffic = new Traffic(components)
     this.#libp2p = parts.libp2p
-    this.#datastore = parts.datastore
+    this.#storage = parts.storage
     this.#listen = init.listen.join(', ')
     this.#dials = parts.dials
+    this.#lan = parts.lan
     this.#reconnector = new Reconnector(
       {
         clock: components.clock,
@@ -113,14 +122,15 @@ export class Host implements PeerNetwork, Service {
 
   /** Prepares a host; it meets nobody before `start`. */
   static async open(components: HostComponents, init: HostInit): Promise<Host> {
-    const datastore = new LevelDatastore(components.datastorePath)
-    await datastore.open()
+    const self = peerIdFromPrivateKey(components.identity).toString()
+    const storage = await DhtStorage.open(components.datastorePath, { ...components, self })
     const dials = new DialMemory(components)
-    // Kademlia notes every peer that it hears of, and again each time: not worth a disk.
-    const memory = { prefix: new Key('/peers'), datastore: new MemoryDatastore() }
-    const mounted = new MountDatastore([memory, { prefix: new Key('/'), datastore }])
-    const libp2p = await createNode(components, init, { datastore: mounted, dials })
-    return new Host(components, init, { libp2p, datastore, dials })
+    const isAlone = (): boolean => libp2p.getConnections().length === 0
+    const lan = init.mdns ? new LanDiscovery({ ...components, isAlone }) : undefined
+    const datastore = storage.datastore()
+    const libp2p: Libp2pNode = await createNode(components, init, { datastore, dials, lan })
+    refreshSeldom(libp2p.services.dht, DHT_REFRESH_MS)
+    return new Host(components, init, { libp2p, storage, dials, lan })
   }
 
   get id(): string {
@@ -132,26 +142,15 @@ export class Host implements PeerNetwork, Service {
     return this.#libp2p.getMultiaddrs().map((address) => address.toString())
   }
 
-  /** Finds and announces providers by the DHT. @throws where nobody could be told */
+  /** Finds and announces providers by the DHT. */
   get contentRouting(): ProviderRouting {
-    const { contentRouting, services } = this.#libp2p
-    return {
-      findProviders: (key, options) => contentRouting.findProviders(key, options),
-      cancelReprovide: (key, options) => contentRouting.cancelReprovide(key, options),
-      // Not contentRouting.provide: it counts as done when there was nobody to tell.
-      provide: async (key, options) => {
-        let told = 0
-        for await (const event of services.dht.provide(key, options)) {
-          if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') told++
-        }
-        if (told === 0) throw new Error('no DHT server took the announcement')
-      },
-    }
+    return kademliaRouting(this.#libp2p, KADEMLIA_PROTOCOL)
   }
 
   async start(): Promise<void> {
     const libp2p = this.#libp2p
     libp2p.addEventListener('peer:identify', ({ detail }) => {
+      this.#remember(detail)
       if (detail.protocols.includes(EXCHANGE_PROTOCOL)) this.#onSpeaker(detail.peerId.toString())
     })
     libp2p.addEventListener('peer:disconnect', ({ detail }) => {
@@ -176,13 +175,16 @@ export class Host implements PeerNetwork, Service {
       const what = `peers can not be listened for at ${this.#listen}: ${reasonOf(cause)}`
       throw new Error(what, { cause })
     }
+    await this.#storage.restore(libp2p.peerStore)
     await this.#reconnector.start()
+    await this.#lan?.start()
   }
 
   async stop(): Promise<void> {
+    await this.#lan?.stop()
     await this.#reconnector.stop()
     await this.#libp2p.stop()
-    await this.#datastore.close()
+    await this.#storage.close()
   }
 
   connected(): readonly ConnectedPeer[] {
@@ -196,11 +198,12 @@ export class Host implements PeerNetwork, Service {
   async connect(peer: Peer, call: Call): Promise<void> {
     if (this.#isConnected(peer.id)) return
     try {
-      if (peer.addresses.length > 0) {
-        const multiaddrs = peer.addresses.map((address) => multiaddr(address))
-        await this.#libp2p.peerStore.merge(peerIdFromString(peer.id), { multiaddrs })
-      }
-      await this.#dial({ peer: peer.id }, call)
+      const multiaddrs = peer.addresses.map((address) => multiaddr(address))
+      const known = await this.#libp2p.peerStore.merge(peerIdFromString(peer.id), { multiaddrs })
+      // libp2p would search the DHT for other addresses, of one that the DHT has just named.
+      const isInVain = known.addresses.every((it) => this.#dials.isInVain(it.multiaddr))
+      if (isInVain && known.addresses.length > 0) throw new Error('nobody answered a moment ago')
+      await this.#dial({ peer: peer.id }, call, HOLDER_DIAL_MS)
     } catch (cause) {
       call.signal.throwIfAborted()
       throw peerError({ code: 'unreachable', peer: peer.id }, cause)
@@ -241,18 +244,27 @@ export class Host implements PeerNetwork, Service {
     return this.#libp2p.getConnections(peerIdFromString(peer)).length > 0
   }
 
-  async #dial(target: { peer: string } | { address: string }, call: Call): Promise<string> {
+  async #dial(
+    target: { peer: string } | { address: string },
+    call: Call,
+    dialMs = DIAL_MS,
+  ): Promise<string> {
     const to = 'peer' in target ? peerIdFromString(target.peer) : multiaddr(target.address)
     // Who is to be stayed connected with is dialled as often as it takes.
     if (!('peer' in target)) this.#dials.forget(multiaddr(target.address))
-    const connection = await withDeadline(
-      this.#components.clock,
-      DIAL_MS,
-      'dialling',
-      call,
-      (timed) => this.#libp2p.dial(to, timed),
+    const { clock } = this.#components
+    const connection = await withDeadline(clock, dialMs, 'dialling', call, (timed) =>
+      this.#libp2p.dial(to, timed),
     )
     return connection.remotePeer.toString()
+  }
+
+  /** Where whoever may announce something is, for when this node has been started anew. */
+  #remember({ peerId, listenAddrs }: IdentifyResult): void {
+    const addresses = listenAddrs.map((address) => address.toString())
+    this.#storage.remember(peerId.toString(), addresses).catch((error) => {
+      this.#components.log.debug('addresses could not be kept', { error })
+    })
   }
 
   #onSpeaker(peer: string): void {
@@ -280,12 +292,17 @@ function reasonOf(error: unknown): string {
   return /listen E[A-Z]+:[^\n]*/.exec(words)?.[0] ?? words.split('\n')[0]!
 }
 
+interface HostParts {
+  readonly dials: DialMemory
+  readonly lan: LanDiscovery | undefined
+}
+
 type Libp2pNode = Awaited<ReturnType<typeof createNode>>
 
 async function createNode(
   components: HostComponents,
   init: HostInit,
-  { datastore, dials }: { datastore: MountDatastore; dials: DialMemory },
+  { datastore, dials, lan }: HostParts & { datastore: Datastore },
 ) {
   const gate = new InboundGate(components)
   return await createLibp2p({
@@ -293,12 +310,12 @@ async function createNode(
     privateKey: components.identity,
     datastore,
     addresses: { listen: [...init.listen] },
-    transports: [rememberingTcp(dials)],
+    transports: [rememberingTcp(dials, components.clock)],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    peerDiscovery: init.mdns
-      ? [mdns({ interval: MDNS_INTERVAL_MS, serviceTag: MDNS_SERVICE })]
-      : [],
+    peerDiscovery: lan === undefined ? [] : [lan.peerDiscovery],
+    // By default addresses are forgotten after an hour, and with them the records of providers.
+    peerStore: { maxAddressAge: RECORD_MS, maxPeerAge: RECORD_MS },
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,
       maxIncomingPendingConnections: PENDING_MAX,
@@ -330,32 +347,11 @@ async function createNode(
         clientMode: false,
         // The default mapper drops private addresses, which are all that a LAN has.
         peerInfoMapper: passthroughMapper,
+        querySelfInterval: DHT_REFRESH_MS,
         allowQueryWithZeroPeers: true,
+        // By default 5 s: a few servers that are gone would take up a whole search.
+        networkDialTimeout: { minTimeout: DHT_ANSWER_MS, maxTimeout: DHT_ANSWER_MS_MAX },
       }),
     },
   })
-}
-
-/** TCP, noting where nobody answers; a dial that its caller takes back says nothing. */
-function rememberingTcp(dials: DialMemory): ReturnType<typeof tcp> {
-  const make = tcp()
-  return (components) => {
-    const transport = make(components)
-    const dial = transport.dial.bind(transport)
-    transport.dial = async (address, options) => {
-      try {
-        const connection = await dial(address, options)
-        dials.forget(address)
-        return connection
-      } catch (error) {
-        if (!options.signal.aborted || isTimeout(options.signal.reason)) dials.failed(address)
-        throw error
-      }
-    }
-    return transport
-  }
-}
-
-function isTimeout(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'TimeoutError'
 }

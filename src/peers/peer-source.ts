@@ -6,6 +6,7 @@ import type { PathInfo } from '../pathinfo/path-info.ts'
 import { claimIdentity, contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { FetchProgress } from '../substitution/fetch-progress.ts'
 import type { Offer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
+import { searchHolders } from './holder-search.ts'
 import type { PathAsker } from './path-asker.ts'
 import { peerError } from './peer-error.ts'
 import type { PeerNetwork } from './peer-network.ts'
@@ -32,8 +33,8 @@ export const SEARCHES_BURST = 256
  */
 export const SEARCHES_PER_SECOND = 20
 
-/** How many peers found by the DHT are dialled for one path. */
-export const DIALS_MAX = 8
+/** How many peers that say they have a path are enough, once nobody waits for another one. */
+export const HOLDERS_ENOUGH = 8
 
 /** What the source works with. */
 export interface PeerSourceComponents extends ContentFetchComponents {
@@ -78,6 +79,9 @@ class Inquiry {
   readonly #claims = new Map<string, PeerOffer>()
   readonly #offers: Offer[] = []
   #wake: () => void = () => undefined
+  #holdersFound = 0
+  /** Whoever asked has gone, and waits for no more offers. */
+  #isLeft = false
 
   constructor(components: PeerSourceComponents, hash: Uint8Array) {
     this.#components = components
@@ -90,23 +94,28 @@ class Inquiry {
    */
   async *offersOf(asking: Promise<void>, call: Call): AsyncGenerator<Offer> {
     let isOver = false
+    this.#isLeft = false
     const over = asking.finally(() => {
       isOver = true
       this.#wake()
     })
     over.catch(() => undefined) // thrown below, to whoever is still listening
-    for (;;) {
-      call.signal.throwIfAborted()
-      const offer = this.#offers.shift()
-      if (offer !== undefined) {
-        yield offer
-        continue
+    try {
+      for (;;) {
+        call.signal.throwIfAborted()
+        const offer = this.#offers.shift()
+        if (offer !== undefined) {
+          yield offer
+          continue
+        }
+        if (isOver) return await over
+        const { promise, resolve } = Promise.withResolvers<void>()
+        this.#wake = resolve
+        call.signal.addEventListener('abort', () => resolve(), { once: true })
+        await promise
       }
-      if (isOver) return await over
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#wake = resolve
-      call.signal.addEventListener('abort', () => resolve(), { once: true })
-      await promise
+    } finally {
+      this.#isLeft = true
     }
   }
 
@@ -119,22 +128,11 @@ class Inquiry {
   }
 
   async askFurther(): Promise<void> {
-    const { clock, router, network, ledger, log } = this.#components
-    const limit = deadline(clock, DHT_MS, 'searching the DHT')
-    const asked: Promise<void>[] = []
-    try {
-      for await (const peer of router.holders(pathKey(this.#hash), limit)) {
-        if (ledger.standing(peer.id) !== 'welcome') continue
-        const dialled = network.connect(peer, limit).then(() => this.#askOne(peer.id, limit))
-        asked.push(
-          dialled.catch((error) => log.debug('holder out of reach', { peer: peer.id, error })),
-        )
-        if (asked.length >= DIALS_MAX) break
-      }
-    } catch (error) {
-      log.debug('DHT search ended', { error })
-    }
-    await Promise.all(asked)
+    const limit = deadline(this.#components.clock, DHT_MS, 'searching the DHT')
+    const isEnough = (): boolean => this.#isLeft && this.#holdersFound >= HOLDERS_ENOUGH
+    const ask = (peer: string): Promise<void> => this.#askOne(peer, limit)
+    const search = { key: pathKey(this.#hash), ask, isEnough }
+    await searchHolders(this.#components, search, limit)
     limit.clear()
   }
 
@@ -148,6 +146,7 @@ class Inquiry {
   }
 
   #take(peer: string, pathInfo: PathInfo): void {
+    this.#holdersFound++
     const content = contentIdentity(pathInfo)
     const holders = this.#holders.get(content) ?? new HolderSet()
     this.#holders.set(content, holders)

@@ -1,8 +1,9 @@
-/* npm run bench [-- start outboard import gateway fetch miss rpc ranges]: measures, and prints one table. */
+/* npm run bench [-- start outboard import gateway fetch miss rpc ranges announce]: measures, and prints one table. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Figure, tableOf } from './figure.ts'
+import { announceFigures } from './figures/announce-figures.ts'
 import { fetchFigures } from './figures/fetch-figures.ts'
 import { gatewayFigures } from './figures/gateway-figures.ts'
 import { importFigures } from './figures/import-figures.ts'
@@ -27,6 +28,7 @@ const ALL = {
   store: storeFigures,
   upkeep: upkeepFigures,
   ranges: rangeFigures,
+  announce: announceFigures,
 }
 
 const wanted = process.argv.slice(2)

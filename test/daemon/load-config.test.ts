@@ -88,6 +88,8 @@ test('each option can come from each source, by the name that it has there', asy
     listen: '/ip4/127.0.0.1/tcp/7',
     bootstrap: '/ip4/127.0.0.1/tcp/7',
     mdns: 'false',
+    announce: 'roots',
+    announce_rate: '50kB',
     trusted_keys: `${KEYS[0]}`,
     signing_key: '/k',
     tokens: `ci:sha256:${'0a'.repeat(32)}`,

@@ -114,9 +114,9 @@ test('what is not shared is not announced, and what is not any more is taken bac
   const router = new MemoryRouter({ routes, self: { id: node.host.id, addresses: [] } })
   const seeker = new MemoryRouter({ routes, self: { id: 'seeker', addresses: [] } })
   const own = await takeIn(node, 'private', nar(PRIVATE))
-  const { pathInfos, share } = node
-  const log = silentLog
-  const announcer = new Announcer({ router, pathInfos, share, clock: systemClock, log })
+  const { pathInfos, castore, share } = node
+  const ports = { clock: systemClock, log: silentLog }
+  const announcer = new Announcer({ router, pathInfos, castore, share, ...ports })
   await announcer.start()
   const isFound = async (): Promise<boolean> =>
     (await collect(seeker.holders(pathKey(own.storePath.hash), call))).length > 0

@@ -97,6 +97,8 @@ function wireWant(want: Want | 'cancel'): NonNullable<Request['want']> {
       return { $case: 'pathInfos', pathInfos: { hashes: [...want.hashes] } }
     case 'closure':
       return { $case: 'closure', closure: { root: want.root.bytes } }
+    case 'directories':
+      return { $case: 'directories', directories: { digests: bytesOf(want.digests) } }
     case 'layouts':
       return {
         $case: 'layouts',

@@ -1,4 +1,5 @@
 import type { ReadableCastore } from '../../castore/castore.ts'
+import type { Directory } from '../../castore/model/directory.ts'
 import { type Call, unhurriedCall } from '../../foundation/call.ts'
 import { type Clock, withDeadline } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
@@ -189,7 +190,9 @@ export class ExchangeServer {
       case 'path-infos':
         return await this.#servePathInfos(want.hashes, send, call)
       case 'closure':
-        return await this.#serveClosure(want.root, send, call)
+        return await this.#serveDirectories(this.#shared.directories.closure(want.root, call), send)
+      case 'directories':
+        return await this.#serveDirectories(this.#found(want.digests, call), send)
       case 'layouts':
         return await this.#serveLayouts(want, send, call)
       case 'chunks': {
@@ -233,15 +236,21 @@ export class ExchangeServer {
     if (absent.length > 0) await send({ type: 'absent', indices: absent })
   }
 
-  async #serveClosure(
-    root: Digest,
+  async *#found(digests: readonly Digest[], call: Call): AsyncGenerator<Directory> {
+    for (const digest of digests) {
+      const directory = await this.#shared.directories.get(digest, call)
+      if (directory !== undefined) yield directory
+    }
+  }
+
+  async #serveDirectories(
+    directories: AsyncIterable<Directory>,
     send: (answer: Answer) => Promise<void>,
-    call: Call,
   ): Promise<void> {
     let encoded: Uint8Array[] = []
     let bytes = 0
     let any = false
-    for await (const directory of this.#shared.directories.closure(root, call)) {
+    for await (const directory of directories) {
       any = true
       encoded.push(directory.encoded)
       bytes += directory.encoded.length

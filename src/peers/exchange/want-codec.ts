@@ -20,6 +20,8 @@ export function fromWireWant(
       return { type: 'path-infos', hashes: checkedHashes(want.pathInfos.hashes) }
     case 'closure':
       return { type: 'closure', root: Digest.of(want.closure.root) }
+    case 'directories':
+      return { type: 'directories', digests: checkedDigests(want.directories.digests) }
     case 'layouts':
       return {
         type: 'layouts',

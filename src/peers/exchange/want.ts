@@ -12,6 +12,8 @@ export type Want =
   | { readonly type: 'path-infos'; readonly hashes: readonly Uint8Array[] }
   /** All Directories below a root, parents first. */
   | { readonly type: 'closure'; readonly root: Digest }
+  /** Directories alone, without what is below them. */
+  | { readonly type: 'directories'; readonly digests: readonly Digest[] }
   /** How blobs are cut into chunks. */
   | {
       readonly type: 'layouts'

@@ -1,6 +1,7 @@
 import type { Call } from '../../foundation/call.ts'
 import type { Peer } from '../peer-network.ts'
-import type { Router } from './router.ts'
+import { ROUTING_KEY_BYTES } from './kademlia-id.ts'
+import type { Announced, Router } from './router.ts'
 
 /** What several routers within one process know together. */
 export type MemoryRoutes = Map<string, Map<string, Peer>>
@@ -9,6 +10,7 @@ export type MemoryRoutes = Map<string, Map<string, Peer>>
 export class MemoryRouter implements Router {
   readonly #routes: MemoryRoutes
   readonly #self: Peer
+  readonly reach = 1
 
   constructor(components: { routes: MemoryRoutes; self: Peer }) {
     this.#routes = components.routes
@@ -22,10 +24,13 @@ export class MemoryRouter implements Router {
     }
   }
 
-  async announce(key: Uint8Array, call: Call): Promise<void> {
+  async announce(keys: readonly Uint8Array[], call: Call): Promise<Announced> {
     call.signal.throwIfAborted()
-    const holders = this.#routes.get(hexOf(key)) ?? new Map<string, Peer>()
-    this.#routes.set(hexOf(key), holders.set(this.#self.id, this.#self))
+    for (const key of keys) {
+      const holders = this.#routes.get(hexOf(key)) ?? new Map<string, Peer>()
+      this.#routes.set(hexOf(key), holders.set(this.#self.id, this.#self))
+    }
+    return { keys: keys.length, told: 1, bytes: keys.length * ROUTING_KEY_BYTES }
   }
 
   async withdraw(key: Uint8Array, call: Call): Promise<void> {

@@ -14,3 +14,13 @@ export function pathKey(storePathHash: Uint8Array): Uint8Array {
 export function directoryKey(digest: Digest): Uint8Array {
   return createHash('sha256').update('cairn/directory/').update(digest.bytes).digest()
 }
+
+/** The key under which a blob is announced. */
+export function blobKey(digest: Digest): Uint8Array {
+  return createHash('sha256').update('cairn/blob/').update(digest.bytes).digest()
+}
+
+/** The key under which a chunk is announced. */
+export function chunkKey(digest: Digest): Uint8Array {
+  return createHash('sha256').update('cairn/chunk/').update(digest.bytes).digest()
+}

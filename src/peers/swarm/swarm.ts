@@ -29,7 +29,7 @@ export class Swarm {
   readonly #onMember: Set<(peer: string) => void> = new Set()
   readonly #watchers = new Set<Watcher>()
   readonly #reached = new DigestSet()
-  readonly #directories = new DigestSet()
+  readonly #directories = new Map<string, Directory>()
   readonly #claims = new Set<number>()
   readonly #over = new AbortController()
   readonly #ready = Promise.withResolvers<void>()
@@ -49,7 +49,12 @@ export class Swarm {
 
   /** Whether a Directory is below the root. */
   reachesDirectory(digest: Digest): boolean {
-    return this.#directories.has(digest.bytes)
+    return this.#directories.has(digest.hex)
+  }
+
+  /** A Directory below the root. */
+  directory(digest: Digest): Directory | undefined {
+    return this.#directories.get(digest.hex)
   }
 
   /** Whether a blob or a chunk is below the root. */
@@ -60,7 +65,9 @@ export class Swarm {
   /** It is known what there is to fetch, and what of it is here. Takes over `held`. */
   prepare(content: SwarmContent): void {
     this.#content = content
-    for (const { digest } of content.directories) this.#directories.add(digest.bytes)
+    for (const directory of content.directories) {
+      this.#directories.set(directory.digest.hex, directory)
+    }
     for (const digest of content.blobs) this.#reached.add(digest.bytes)
     for (const { digest } of content.pieces.chunks) this.#reached.add(digest.bytes)
     this.#ready.resolve()

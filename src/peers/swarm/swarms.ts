@@ -79,6 +79,15 @@ export class Swarms {
     return false
   }
 
+  /** A Directory of what is being fetched. */
+  directory(digest: Digest): Directory | undefined {
+    for (const swarm of this.#swarms.values()) {
+      const directory = swarm.directory(digest)
+      if (directory !== undefined) return directory
+    }
+    return undefined
+  }
+
   /** Ends all that goes on. */
   stop(): void {
     this.#stopping.abort(new Error('stopping'))
@@ -151,7 +160,7 @@ class SwarmDirectories implements DirectorySource {
   }
 
   async get(digest: Digest, call: Call): Promise<Directory | undefined> {
-    return await this.#directories.get(digest, call)
+    return this.#swarms.directory(digest) ?? (await this.#directories.get(digest, call))
   }
 
   async *closure(root: Digest, call: Call): AsyncGenerator<Directory> {

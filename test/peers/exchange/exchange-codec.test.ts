@@ -25,6 +25,7 @@ const anyWant: fc.Arbitrary<Want> = fc.oneof(
     hashes: fc.array(bytes(20), { minLength: 1, maxLength: 20 }),
   }),
   fc.record({ type: fc.constant('closure' as const), root: digest }),
+  fc.record({ type: fc.constant('directories' as const), digests }),
   fc.record({ type: fc.constant('layouts' as const), digests }),
   fc.record({ type: fc.constant('layouts' as const), digests, outboards: fc.constant(true) }),
   fc.record({ type: fc.constant('chunks' as const), digests }),

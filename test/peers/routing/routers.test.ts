@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Digest } from '../../../src/foundation/digest.ts'
 import { MemoryRouter } from '../../../src/peers/routing/memory-router.ts'
 import type { Router } from '../../../src/peers/routing/router.ts'
-import { directoryKey, pathKey } from '../../../src/peers/routing/routing-key.ts'
+import { blobKey, chunkKey, directoryKey, pathKey } from '../../../src/peers/routing/routing-key.ts'
 import { routerContract } from '../../contracts/router-contract.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { call, noise } from '../../fixtures/content.ts'
@@ -19,7 +19,7 @@ routerContract('memory', async () => {
 
 /** Kademlia takes a moment after a connection before it counts on a node. */
 async function takesAnnouncements(router: Router): Promise<boolean> {
-  return await router.announce(pathKey(noise(20, 'warm-up')), call).then(
+  return await router.announce([pathKey(noise(20, 'warm-up'))], call).then(
     () => true,
     () => false,
   )
@@ -27,7 +27,7 @@ async function takesAnnouncements(router: Router): Promise<boolean> {
 
 test('announcing to nobody is an error', async () => {
   await using alone = await peerNode()
-  await expect(alone.router.announce(pathKey(noise(20)), call)).rejects.toThrow()
+  await expect(alone.router.announce([pathKey(noise(20))], call)).rejects.toThrow()
 })
 
 routerContract('DHT', async () => {
@@ -50,9 +50,13 @@ test('keys are 32 bytes that do not give away what they stand for', () => {
   for (const [key, secret] of [
     [pathKey(hash), hash],
     [directoryKey(digest), digest.bytes],
+    [blobKey(digest), digest.bytes],
+    [chunkKey(digest), digest.bytes],
   ] as const) {
     expect(key.length).toBe(32)
     expect(Buffer.from(key).includes(Buffer.from(secret))).toBe(false)
   }
+  const names = [directoryKey(digest), blobKey(digest), chunkKey(digest)].map(String)
+  expect(new Set(names).size).toBe(3)
   expect(pathKey(noise(20, 'another'))).not.toEqual(pathKey(hash))
 })

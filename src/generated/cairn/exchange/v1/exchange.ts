@@ -18,6 +18,7 @@ export interface Request {
     | { $case: "chunks"; chunks: ChunksWant }
     | { $case: "cancel"; cancel: Cancel }
     | { $case: "swarm"; swarm: SwarmWant }
+    | { $case: "directories"; directories: DirectoriesWant }
     | undefined;
 }
 
@@ -27,6 +28,10 @@ export interface PathInfosWant {
 
 export interface ClosureWant {
   root: Uint8Array;
+}
+
+export interface DirectoriesWant {
+  digests: Uint8Array[];
 }
 
 export interface LayoutsWant {
@@ -133,6 +138,9 @@ export const Request: MessageFns<Request> = {
       case "swarm":
         SwarmWant.encode(message.want.swarm, writer.uint32(58).fork()).join();
         break;
+      case "directories":
+        DirectoriesWant.encode(message.want.directories, writer.uint32(66).fork()).join();
+        break;
     }
     return writer;
   },
@@ -204,6 +212,14 @@ export const Request: MessageFns<Request> = {
             }
 
             message.want = { $case: "swarm", swarm: SwarmWant.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.want = { $case: "directories", directories: DirectoriesWant.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -296,6 +312,52 @@ export const ClosureWant: MessageFns<ClosureWant> = {
             }
 
             message.root = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDirectoriesWant(): DirectoriesWant {
+  return { digests: [] };
+}
+
+export const DirectoriesWant: MessageFns<DirectoriesWant> = {
+  encode(message: DirectoriesWant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.digests) {
+      writer.uint32(10).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DirectoriesWant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDirectoriesWant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digests.push(reader.bytes());
             continue;
           }
         }
