@@ -24,6 +24,8 @@ export interface ChannelWorld {
   readonly overhead: number
   /** What a server takes to begin an answer, in milliseconds. */
   readonly requestMs: number
+  /** Whether news do not wait for the frame that is being sent. */
+  readonly newsApart: boolean
 }
 
 interface Request {
@@ -68,7 +70,10 @@ export class SimChannel {
   close(): void {
     if (this.#failure !== undefined) return
     this.#failure = peerError({ code: 'unreachable', peer: this.server.id })
-    if (this.#flow !== undefined) this.#endFlow(this.#flow)
+    if (this.#flow !== undefined) {
+      this.#endFlow(this.#flow)
+      this.server.slots.release()
+    }
     for (const request of [...this.#open.values()]) request.done.reject(this.#failure)
     for (const watch of this.#watches) watch.abort(this.#failure)
     for (const go of this.#afterFrame.splice(0)) go()
@@ -116,7 +121,7 @@ export class SimChannel {
         throw peerError({ code: 'stalled', peer: this.server.id })
       }
       for await (const news of this.server.tell(this.client.id, pieces, inner)) {
-        await this.#frameEnd()
+        if (!this.#world.newsApart) await this.#frameEnd()
         inner.signal.throwIfAborted()
         clock.in(latencyMs, () => {
           if (!inner.signal.aborted) onNews(this.server.id, news)
@@ -143,12 +148,13 @@ export class SimChannel {
         if (!request.isOver) for (const piece of lacking) request.events.onLacking(piece)
       })
     }
+    server.given.gave(this.client.id, request.wanted)
     this.#queue.push(request)
     this.#pump()
   }
 
   /** Sends the next frame where none is being sent. */
-  #pump(): void {
+  readonly #pump = (): void => {
     const request = this.#queue[0]
     if (this.#flow !== undefined || request === undefined || this.isOver) return
     if (request.isOver || request.wanted.length === 0) {
@@ -157,6 +163,7 @@ export class SimChannel {
       this.#pump()
       return
     }
+    if (!this.server.slots.take(this.#pump)) return
     const { links, pieceBytes, overhead } = this.#world
     const frame = request.wanted.splice(0, Math.max(1, Math.floor(FRAME_BYTES / pieceBytes)))
     const bytes = frame.length * pieceBytes * overhead
@@ -165,6 +172,7 @@ export class SimChannel {
       this.#deliver(request, frame)
       for (const go of this.#afterFrame.splice(0)) go()
       this.#pump()
+      this.server.slots.release()
     })
     this.#flow = flow
   }

@@ -12,6 +12,8 @@ import { MemberWatch } from '../../src/peers/swarm/member-watch.ts'
 import { PieceFetch } from '../../src/peers/swarm/piece-fetch.ts'
 import { Swarm } from '../../src/peers/swarm/swarm.ts'
 import { SwarmView } from '../../src/peers/swarm/swarm-view.ts'
+import { GivenNews } from './given-news.ts'
+import { SendingSlots } from './sending-slots.ts'
 import { SimChannel } from './sim-channel.ts'
 import type { SwarmWorld } from './swarm-world.ts'
 
@@ -34,6 +36,8 @@ export class SimNode {
   readonly counts = { sentBytes: 0, receivedBytes: 0, news: 0 }
   /** Those who gave it wrong bytes. */
   readonly liedTo = new Set<string>()
+  readonly slots: SendingSlots
+  readonly given: GivenNews
   ledger: PeerLedger
   isOnline = true
   /** How often it gave up because nobody in reach had the rest. */
@@ -53,6 +57,8 @@ export class SimNode {
     if (init.kind !== 'honest') for (let i = 0; i < world.pieces.size; i++) this.held.add(i)
     this.#random = seededRandom(world.options.seed * 1_000_003 + init.number)
     this.ledger = this.#newLedger()
+    this.slots = new SendingSlots(world.options.slots)
+    this.given = new GivenNews(world)
   }
 
   /** Fetches until it has everything, or is switched off. */
@@ -98,6 +104,8 @@ export class SimNode {
   async *tell(peer: string, pieces: Uint8Array, call: Call): AsyncGenerator<Availability> {
     if (this.kind !== 'honest' || this.held.isFull) {
       yield { complete: true }
+      const tells = this.#world.options.originTells && this.held.isFull && this.kind !== 'liar'
+      if (tells) yield* this.given.watch(peer, call)
       return
     }
     const swarm = this.#swarm

@@ -40,6 +40,12 @@ export interface SwarmOptions {
   readonly retryMs: number
   /** How exact the shares of lines are; 0 is exact. */
   readonly tolerance: number
+  /** Not as production is today: who has everything tells which pieces it is giving to others. */
+  readonly originTells: boolean
+  /** Not as production is today: news do not wait for the frame that is being sent. */
+  readonly newsApart: boolean
+  /** Not as production is today: to how many peers a node sends pieces at once. */
+  readonly slots: number
   /** After so many milliseconds it is over, whoever has not got everything. */
   readonly endMs: number
 }
@@ -63,6 +69,9 @@ export const SWARM_DEFAULTS: SwarmOptions = {
   requestMs: 2,
   retryMs: 1_000,
   tolerance: 0,
+  originTells: false,
+  newsApart: false,
+  slots: Number.POSITIVE_INFINITY,
   endMs: 3_600_000,
 }
 
@@ -139,6 +148,10 @@ export class SwarmWorld {
 
   get overhead(): number {
     return this.options.overhead
+  }
+
+  get newsApart(): boolean {
+    return this.options.newsApart
   }
 
   get requestMs(): number {
