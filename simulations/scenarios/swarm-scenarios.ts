@@ -38,15 +38,23 @@ const LAN: Scenario = {
 }
 
 const SPREAD: Scenario = {
-  what: 'all begin at once; the origin is known to those that it is linked with, or to all',
+  what: 'all begin at once, each with about ten links; so has the origin',
   run: (options) =>
     answer(
-      'All at once',
+      'All at once, few links',
       options,
-      (nodes) => [
-        { name: 'linked', options: { nodes, originKnown: false } },
-        { name: 'known to all', options: { nodes, originKnown: true } },
-      ],
+      (nodes) => [{ name: 'linked', options: { nodes, originKnown: false } }],
+      [50],
+    ),
+}
+
+const KNOWN: Scenario = {
+  what: 'the same, but all have found the origin by the DHT, and can ask it',
+  run: (options) =>
+    answer(
+      'All at once, the origin known to all',
+      options,
+      (nodes) => [{ name: 'known to all', options: { nodes, originKnown: true } }],
       [50],
     ),
 }
@@ -147,7 +155,13 @@ const PROPOSALS: Scenario = {
 
 /** The scenarios in which nodes fetch, by name. */
 export const SWARM_SCENARIOS: Readonly<Record<string, Scenario>> = {
-  ...{ lan: LAN, spread: SPREAD, 'flash-crowd': FLASH, 'rolling-deploy': ROLLING },
+  ...{
+    lan: LAN,
+    spread: SPREAD,
+    'spread-known': KNOWN,
+    'flash-crowd': FLASH,
+    'rolling-deploy': ROLLING,
+  },
   ...{ churn: CHURN, liars: LIARS, slow: SLOW, proposals: PROPOSALS },
 }
 
