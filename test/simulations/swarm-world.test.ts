@@ -3,11 +3,14 @@ import { boundOf } from '../../simulations/checkers/swarm-checks.ts'
 import { svgOf } from '../../simulations/report/chart.ts'
 import { tableOf } from '../../simulations/report/report.ts'
 import { SCENARIOS } from '../../simulations/scenarios/scenarios.ts'
-import { makespanOf } from '../../simulations/scenarios/swarm-scenarios.ts'
+import { LAB_REQUEST_MS, makespanOf } from '../../simulations/scenarios/swarm-scenarios.ts'
 import { runSwarm, type SwarmOptions } from '../../simulations/world/swarm-world.ts'
 
 /** Seeds of each world; `npm run simulate` takes any number. */
 const SEEDS = [1, 2, 3]
+
+/** What `npm run lan -- blob` measured, the middle of several runs, in T and in copies. */
+const LAB = { makespan: 1.32, copies: 1.13 }
 
 /** Worlds in which everything has to come to a good end. */
 const WORLDS: Readonly<Record<string, Partial<SwarmOptions>>> = {
@@ -39,6 +42,14 @@ test('eight nodes on a LAN take little more than the bound, and little more than
     const fate = await runSwarm({ seed })
     expect(makespanOf(fate)).toBeLessThan(1.25 * boundOf(7, 256))
     expect(fate.originCopies).toBeLessThan(1.2)
+  }
+})
+
+test('the world agrees with the LAN lab within 15 %', async () => {
+  for (const seed of SEEDS) {
+    const fate = await runSwarm({ requestMs: LAB_REQUEST_MS, seed })
+    expect(Math.abs(makespanOf(fate) / LAB.makespan - 1)).toBeLessThan(0.15)
+    expect(Math.abs(fate.originCopies / LAB.copies - 1)).toBeLessThan(0.15)
   }
 })
 
