@@ -11,6 +11,7 @@ import { lsCommand } from './ls.ts'
 import { pardonCommand, peersCommand } from './peers.ts'
 import { pinCommand, pinsCommand, unpinCommand } from './pin.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
+import { seedCommand } from './seed.ts'
 import { shareCommand, unshareCommand } from './share.ts'
 import { statusCommand } from './status.ts'
 import { tokenCommand } from './token.ts'
@@ -48,6 +49,7 @@ Examples:
     daemonCommand(),
     importCommand(),
     fetchCommand(),
+    seedCommand(),
     lsCommand(),
     catCommand(),
     statusCommand(),

@@ -32,6 +32,7 @@ import { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import { Announcer } from '../peers/announcer.ts'
 import { ExchangeClient } from '../peers/exchange/exchange-client.ts'
 import { ExchangeServer } from '../peers/exchange/exchange-server.ts'
+import { HolderCensus } from '../peers/holder-census.ts'
 import { Host } from '../peers/host.ts'
 import { loadIdentity } from '../peers/identity.ts'
 import { PathAsker } from '../peers/path-asker.ts'
@@ -108,7 +109,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const heldSize = new HeldSize({ pathInfos, clock })
   const keys = { trustedKeys, signer }
   const view = new DaemonView({ config, clock, records, heldSize, ...peers, gateway, ...keys })
-  const owned = { view, upkeep, sharing, paths, castore: around, log: logOf('rpc') }
+  const { census } = peers
+  const owned = { view, upkeep, census, sharing, paths, castore: around, log: logOf('rpc') }
   const rpc = new RpcServer({ ...storage, ...facing, ...owned }, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.
@@ -199,7 +201,7 @@ async function joinPeers(
     self: host.id,
     swarms,
   })
-  const content = new PeerContentSource({ ...fetching, network: host })
+  const content = new PeerContentSource({ ...fetching, network: host, underWay: swarms })
   const stopAsking = async (): Promise<void> => {
     asker.stop()
     swarms.stop()
@@ -220,7 +222,15 @@ async function joinPeers(
   const rate = { bytesPerSecond: config.announce_rate }
   const announcer = new Announcer(announcing, { mode: config.announce, ...rate })
 
-  return { host, ledger, source, content, services: [bans, host, asking, announcer] }
+  const census = new HolderCensus({
+    network: host,
+    asker,
+    ledger,
+    traffic: host.traffic,
+    clock,
+    log,
+  })
+  return { host, ledger, source, content, census, services: [bans, host, asking, announcer] }
 }
 
 /** Wires who answers for what is not held to those who may have it. */

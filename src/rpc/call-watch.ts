@@ -9,7 +9,8 @@ import {
 import type { Connections } from './connections.ts'
 
 /** Calls that end only when the client says so. */
-const OPEN_ENDED = /^\/grpc\.(reflection\.|health\.v1\.Health\/Watch$)/
+const OPEN_ENDED =
+  /^\/(grpc\.(reflection\.|health\.v1\.Health\/Watch$)|cairn\.node\.v1\.NodeService\/Seed$)/
 
 /** Sees every call begin and end, also those that other libraries handle. */
 export class CallWatch {

@@ -22,6 +22,7 @@ import type { ListedNode } from '../substitution/path-contents.ts'
 import { fromWireEvent, fromWirePeer, fromWireStatus, fromWireVerify } from './node-messages.ts'
 import type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from './node-view.ts'
 import { CLIENT_OPTIONS } from './rpc-options.ts'
+import type { SeedReport } from './seed-calls.ts'
 import type { AdoptReport, CleanUpInit, CleanUpReport, PinnedPath, VerifyReport } from './upkeep.ts'
 
 /** What an import came to. */
@@ -195,6 +196,17 @@ export class NodeClient implements Disposable {
   }
 
   /** A file's bytes, or a range of them: as many as `length` says, or up to the end. */
+  /** Pins paths, and tells again and again which neighbours have them by now. */
+  async *seed(storePaths: readonly string[], call: Call): AsyncGenerator<SeedReport> {
+    const begin = () => this.#client.seed({ storePaths: [...storePaths] })
+    for await (const { holders, ...totals } of this.#download(begin, call)) {
+      yield {
+        ...totals,
+        holders: holders.map(({ peerId, ...same }) => ({ peer: peerId, ...same })),
+      }
+    }
+  }
+
   async *cat(
     path: Uint8Array,
     range: { readonly offset: number; readonly length?: number | undefined },

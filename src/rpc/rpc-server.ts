@@ -26,6 +26,7 @@ import { Readers } from './readers.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { DRAIN_MS } from './rpc-limits.ts'
 import { SERVER_OPTIONS } from './rpc-options.ts'
+import { type SeedCallsComponents, seedCalls } from './seed-calls.ts'
 import { type UpkeepCallsComponents, upkeepCalls } from './upkeep-calls.ts'
 import {
   FAMILIES,
@@ -39,9 +40,9 @@ import {
 export interface RpcServerComponents
   extends NodeServiceComponents,
     UpkeepCallsComponents,
+    Omit<SeedCallsComponents, 'pathInfos' | 'upkeep'>,
     Omit<PathInfoServiceComponents, 'readers'> {
   readonly leases: Leases
-  /** What others than the owner may read. */
   readonly others: ReadAccess
   /** Tokens by which clients on other machines are the owner, too. */
   readonly tokens: Pick<AccessTokens, 'holderOfHeader'>
@@ -148,6 +149,7 @@ export class RpcServer implements Service {
     this.#server.addService(wireService(node, NODE_METHODS), {
       ...nodeService(this.#components, handlers),
       ...upkeepCalls(this.#components, waiting),
+      ...seedCalls(this.#components, waiting),
     })
     this.#services.push(node)
     this.#health.addToServer(this.#server)

@@ -17,6 +17,7 @@ export const SERVICE_METHODS = {
 export const NODE_METHODS = {
   Import: 'unary',
   Fetch: 'download',
+  Seed: 'download',
   Cat: 'download',
   List: 'download',
   Status: 'unary',

@@ -6,10 +6,18 @@ import { systemRandom } from '../../src/foundation/system-random.ts'
 import { PeerContentSource } from '../../src/peers/peer-content-source.ts'
 import { SubstitutingCastore } from '../../src/substitution/substituting-castore.ts'
 import { SubstitutionError } from '../../src/substitution/substitution-error.ts'
+import { until } from '../fixtures/await-peers.ts'
 import * as bad from '../fixtures/bad-peers.ts'
 import { shiftsShape } from '../fixtures/cast.ts'
 import { allBytes, call, noise } from '../fixtures/content.ts'
-import { connected, type PeerNode, peerNode, takeIn } from '../fixtures/peer-node.ts'
+import {
+  connected,
+  type PeerNode,
+  type PeerNodeInit,
+  peerNode,
+  storePath,
+  takeIn,
+} from '../fixtures/peer-node.ts'
 import { file, inPieces, narOf } from '../nar/trees.ts'
 
 const MIB = 1024 * 1024
@@ -17,8 +25,11 @@ const CONTENT = noise(24 * MIB, 'large')
 const DIGEST = Digest.ofContent(CONTENT)
 const STALL_MS = 1000
 
-async function holding(misbehaviour?: (node: PeerNode) => bad.Misbehaviour): Promise<PeerNode> {
-  const node = await peerNode()
+async function holding(
+  misbehaviour?: (node: PeerNode) => bad.Misbehaviour,
+  init: PeerNodeInit = {},
+): Promise<PeerNode> {
+  const node = await peerNode(init)
   await takeIn(node, 'blob', inPieces(narOf(file(CONTENT)), [MIB]))
   if (misbehaviour !== undefined) bad.misbehave(node, () => misbehaviour(node))
   return node
@@ -30,7 +41,8 @@ async function reading(...peers: PeerNode[]) {
   await Promise.all(peers.map((peer) => connected(peer, node)))
   const { castore: near, client, ledger, host: network } = node
   const ports = { clock: systemClock, random: systemRandom, log: silentLog }
-  const far = new PeerContentSource({ castore: near, client, ledger, network, ...ports })
+  const asking = { castore: near, client, ledger, network, underWay: node.swarms }
+  const far = new PeerContentSource({ ...asking, ...ports })
   const castore = new SubstitutingCastore({ near, far, clock: systemClock })
   const read = async (offset: number, length: number, size?: number): Promise<Buffer> => {
     const reader = await castore.blobs.open(DIGEST, call, size)
@@ -74,6 +86,20 @@ test('a blob that was read from end to end is held, and has crossed once', async
   expect((await asker.read(0, CONTENT.length)).equals(CONTENT)).toBe(true)
   expect(await asker.node.castore.blobs.open(DIGEST, call)).toBeDefined()
   expect(holder.server.bytesServed).toBeLessThanOrEqual(CONTENT.length)
+})
+
+test('what a reader waits for comes before the rest of a fetch, and crosses once', async () => {
+  await using holder = await holding(undefined, { uploadRate: 4 * MIB })
+  await using asker = await reading(holder)
+  const { received } = asker.node.host.traffic.of(holder.host.id)
+  const fetched = (): number => asker.node.host.traffic.of(holder.host.id).received - received
+  const obtaining = asker.node.substituter.obtain(storePath('blob').hash, call)
+  await until(() => fetched() > MIB)
+  const read = await asker.read(CONTENT.length - 4096, 4096, CONTENT.length)
+  expect(read.equals(CONTENT.subarray(-4096))).toBe(true)
+  expect(fetched()).toBeLessThan(0.7 * CONTENT.length)
+  await obtaining
+  expect(holder.server.bytesServed).toBeLessThanOrEqual(1.05 * CONTENT.length)
 })
 
 const LIARS = [

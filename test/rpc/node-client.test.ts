@@ -54,6 +54,37 @@ test('status and peers come as they are', async () => {
   expect(await node.client.pardon(['one', 'two'], call)).toEqual(['two'])
 })
 
+test('what is seeded is pinned, and it is told who has it until that is taken back', async () => {
+  await using node = await testNode({ signer: new Signer({ key: KEYS.a }) })
+  const { storePath } = await node.client.import('seeded', await node.upload(), call)
+  const over = new AbortController()
+  const reports = []
+  for await (const report of node.client.seed([storePath], over)) {
+    reports.push(report)
+    if (reports.length === 2) break
+  }
+  expect(reports[1]).toEqual({
+    pathsTotal: 1,
+    bytesTotal: narOf(SMALL).length,
+    holders: [
+      { peer: 'one', pathsHeld: 1, sendRate: 1, receiveRate: 0 },
+      { peer: 'two', pathsHeld: 0, sendRate: 0, receiveRate: 0 },
+    ],
+  })
+  expect((await node.client.pins(call)).map((pin) => pin.storePath)).toEqual([storePath])
+})
+
+test('what is not here, or not for others, is not seeded', async () => {
+  await using unsigned = await testNode()
+  const { storePath } = await unsigned.client.import('private', await unsigned.upload(), call)
+  const seeding = async (path: string): Promise<void> => {
+    for await (const _ of unsigned.client.seed([path], call)) return
+  }
+  await expect(seeding(storePath)).rejects.toThrow('is not shared with other machines')
+  await expect(seeding(storePath.replace('private', 'absent'))).rejects.toThrow()
+  expect(await unsigned.client.pins(call)).toEqual([])
+})
+
 test('a node is reached by its Unix socket, too', async () => {
   await using node = await testNode({ unix: true })
   expect(node.address).toMatch(/^unix:\//)

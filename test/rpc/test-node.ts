@@ -122,6 +122,12 @@ export async function testNode(init: TestNodeInit = {}) {
   const upkeep = new StoreUpkeep({ ...kept, far, janitor: new Janitor(kept), adoption })
   const pardon = (peers: readonly string[]): string[] => peers.filter((it) => it === 'two')
   const view = { status: async () => STATUS, peers: () => PEERS, pardon }
+  const census = {
+    count: async (hashes: readonly Uint8Array[]) => [
+      { peer: 'one', pathsHeld: hashes.length, sendRate: 1.4, receiveRate: 0 },
+      { peer: 'two', pathsHeld: 0, sendRate: 0, receiveRate: 0 },
+    ],
+  }
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('someone', TOKEN)] })
   const address: ListenAddress =
     directory === undefined
@@ -130,7 +136,18 @@ export async function testNode(init: TestNodeInit = {}) {
   const server = new RpcServer(
     {
       ...{ ...base, castore: init.around?.(castore) ?? castore },
-      ...{ view, upkeep, leases, intake, uploads, substituter, tokens, sharing, others: shared },
+      ...{
+        census,
+        view,
+        upkeep,
+        leases,
+        intake,
+        uploads,
+        substituter,
+        tokens,
+        sharing,
+        others: shared,
+      },
       paths: new PathContents({ substituter, contents: castore }),
     },
     { address, ...init },

@@ -2,6 +2,7 @@ import type { ChunkRef, GivenChunk } from '../../castore/blob-store.ts'
 import { CastoreError } from '../../castore/castore-error.ts'
 import { ProofError } from '../../castore/verified/proof-error.ts'
 import type { Call } from '../../foundation/call.ts'
+import { DeadlineError, withDeadline } from '../../foundation/clock.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { peerError } from '../peer-error.ts'
@@ -14,6 +15,9 @@ import { unpackChunks } from './unpack-chunks.ts'
  * may seem to stall.
  */
 const ROUNDS_MAX = 2
+
+/** How long a reader waits for a chunk that is being fetched, before it asks for it itself. */
+export const UNDER_WAY_MS = 2_000
 
 /**
  * Reads chunks from the store, or else from a holder, and stores them. Readers of the same blob
@@ -36,9 +40,14 @@ export class ChunkReads {
    */
   async read(chunks: readonly ChunkRef[], call: Call): Promise<Uint8Array[]> {
     const found: (Uint8Array | undefined)[] = chunks.map(() => undefined)
+    let isBrought = false
     for (let missing = [...chunks.keys()]; missing.length > 0; ) {
       await this.#lookUp(chunks, missing, found, call)
       missing = missing.filter((i) => found[i] === undefined)
+      if (missing.length > 0 && !isBrought) {
+        isBrought = true
+        if (await this.#bring(chunks, missing, call)) continue
+      }
       const wanted = new Map(missing.map((i) => [chunks[i]!.digest.hex, i]))
       const others = [...wanted.keys()].flatMap((hex) => this.#fetching.get(hex) ?? [])
       const own = [...wanted].flatMap(([hex, i]) => (this.#fetching.has(hex) ? [] : [i]))
@@ -50,6 +59,25 @@ export class ChunkReads {
       if (bytes!.length !== chunks[i]!.size) throw wrongSize(bytes!.length)
       return bytes!
     })
+  }
+
+  /** Waits a while for what a fetch of it all may bring; says whether there was any to wait for. */
+  async #bring(
+    chunks: readonly ChunkRef[],
+    missing: readonly number[],
+    call: Call,
+  ): Promise<boolean> {
+    const { underWay, clock } = this.#components
+    if (underWay === undefined) return false
+    const digests = missing.map((i) => chunks[i]!.digest)
+    try {
+      await withDeadline(clock, UNDER_WAY_MS, 'a chunk on its way', call, (timed) =>
+        underWay.bring(digests, timed),
+      )
+    } catch (error) {
+      if (!(error instanceof DeadlineError)) throw error
+    }
+    return true
   }
 
   async #lookUp(

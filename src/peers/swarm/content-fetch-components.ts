@@ -1,6 +1,7 @@
 import type { ChunkRef } from '../../castore/blob-store.ts'
 import type { Castore } from '../../castore/castore.ts'
 import type { Outboard } from '../../castore/verified/outboard.ts'
+import type { Call } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { Log } from '../../foundation/log.ts'
@@ -16,6 +17,14 @@ export interface ContentFetchComponents {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** Where chunks that somebody waits for may be on their way already. */
+  readonly underWay?: UnderWay
+}
+
+/** What is being fetched, as those see it who wait for a part of it. */
+export interface UnderWay {
+  /** Has chunks come before all others; resolves when they are here, or will not come this way. */
+  bring(chunks: readonly Digest[], call: Call): Promise<void>
 }
 
 /** A blob that is to be fetched. */

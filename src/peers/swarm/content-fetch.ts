@@ -178,6 +178,7 @@ async function fetchTogether(
   for (const [piece, bytes] of sizes.entries()) if (bytes === 0) held.add(piece)
   const blobs = inventory.blobs.map(({ digest }) => digest)
   swarm.prepare({ pieces, directories, blobs, held })
+  swarm.onAwaited((awaited) => fetch.hurry(awaited))
   const watch = new MemberWatch({ ...components, network }, { swarm, pieces, fetch })
   await watch.during(() => fetch.run(call), call)
 }

@@ -3,6 +3,7 @@ import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../../castore/chunking/fast-cd
 import { Outboard } from '../../castore/verified/outboard.ts'
 import { TreeShape } from '../../castore/verified/tree-shape.ts'
 import type { Call } from '../../foundation/call.ts'
+import { readAhead } from '../../foundation/read-ahead.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { peerError } from '../peer-error.ts'
 import { askInTurn } from './ask-in-turn.ts'
@@ -16,6 +17,9 @@ import type { LayoutSuspects } from './layout-suspects.ts'
 
 /** How many chunk lists one request asks for. */
 const LAYOUTS_PER_REQUEST = 256
+
+/** How many requests are under way beyond the one whose answer is awaited. */
+const REQUESTS_AHEAD = 3
 
 /**
  * Blobs longer than this are proven as they come, so that a false chunk list is found out soon.
@@ -89,30 +93,44 @@ async function askForLayouts(
   components: ContentFetchComponents,
   call: Call,
 ): Promise<void> {
+  const batches: WantedBlob[][] = []
   for (let i = 0; i < blobs.length; i += LAYOUTS_PER_REQUEST) {
-    const batch = blobs.slice(i, i + LAYOUTS_PER_REQUEST)
-    const digests = batch.map((blob) => blob.digest)
-    const want = { type: 'layouts', digests, ...init } as const
-    const bytes = batch.reduce((sum, blob) => sum + chunksAtMost(blob) * CHUNK_REF_BYTES, 0)
-    const onAnswer = (answer: AnswerItem): void => {
-      if (answer.type === 'absent') return
-      const blob = answer.type === 'layout' ? batch[answer.index] : undefined
-      if (answer.type !== 'layout' || blob === undefined) {
-        const what = `${answer.type} instead of a chunk list`
-        throw peerError({ code: 'protocol-broken', peer, what })
-      }
-      if (found.has(blob.digest.hex)) {
-        throw peerError({ code: 'protocol-broken', peer, what: 'two chunk lists of one blob' })
-      }
-      if (!isPlausible(blob, answer.layout)) {
-        throw peerError({ code: 'content-corrupt', peer, digest: blob.digest.hex })
-      }
-      const { layout } = answer
-      const outboard = outboardOf(blob, answer.outboard, peer)
-      found.set(blob.digest.hex, { blob, layout, outboard, peer })
-    }
-    await components.client.ask(peer, { want, bytes, onAnswer }, call)
+    batches.push(blobs.slice(i, i + LAYOUTS_PER_REQUEST))
   }
+  const ask = (batch: readonly WantedBlob[]): Promise<void> =>
+    askForBatch(peer, batch, found, init, components, call)
+  for await (const _ of readAhead(batches, REQUESTS_AHEAD, ask));
+}
+
+async function askForBatch(
+  peer: string,
+  batch: readonly WantedBlob[],
+  found: Map<string, SourcedLayout>,
+  init: { readonly outboards?: boolean },
+  components: ContentFetchComponents,
+  call: Call,
+): Promise<void> {
+  const digests = batch.map((blob) => blob.digest)
+  const want = { type: 'layouts', digests, ...init } as const
+  const bytes = batch.reduce((sum, blob) => sum + chunksAtMost(blob) * CHUNK_REF_BYTES, 0)
+  const onAnswer = (answer: AnswerItem): void => {
+    if (answer.type === 'absent') return
+    const blob = answer.type === 'layout' ? batch[answer.index] : undefined
+    if (answer.type !== 'layout' || blob === undefined) {
+      const what = `${answer.type} instead of a chunk list`
+      throw peerError({ code: 'protocol-broken', peer, what })
+    }
+    if (found.has(blob.digest.hex)) {
+      throw peerError({ code: 'protocol-broken', peer, what: 'two chunk lists of one blob' })
+    }
+    if (!isPlausible(blob, answer.layout)) {
+      throw peerError({ code: 'content-corrupt', peer, digest: blob.digest.hex })
+    }
+    const { layout } = answer
+    const outboard = outboardOf(blob, answer.outboard, peer)
+    found.set(blob.digest.hex, { blob, layout, outboard, peer })
+  }
+  await components.client.ask(peer, { want, bytes, onAnswer }, call)
 }
 
 function outboardOf(

@@ -153,6 +153,12 @@ export class PieceFetch {
     this.#change()
   }
 
+  /** Readers wait for these pieces, and for no others. */
+  hurry(pieces: readonly number[]): void {
+    this.#view.urgent = pieces
+    this.#change()
+  }
+
   /** Pieces are not wanted any more. What is on its way may come. */
   drop(pieces: Iterable<number>): void {
     for (const piece of pieces) this.#view.drop(piece)
@@ -168,16 +174,18 @@ export class PieceFetch {
   /** Resolves when every piece has come, or nobody who is left has what is missing. */
   async run(call: Call): Promise<void> {
     const inner = narrowedCall(call, this.#over.signal)
+    const looking = this.#lookAgain(inner)
     try {
       while (this.#view.left > 0) {
         inner.signal.throwIfAborted()
         this.#fillWindows(inner)
         const isIdle = this.#requests.size === 0
         if (isIdle && !this.#hasHope() && !this.#giveSecondChance()) return
-        await this.#untilChange(inner)
+        await unlessAborted(this.#changed.promise, inner.signal)
       }
     } finally {
       this.#over.abort(new Error('the fetch is over'))
+      await looking
       while (this.#requests.size > 0) await this.#changed.promise
     }
   }
@@ -333,15 +341,11 @@ export class PieceFetch {
     return source
   }
 
-  /** Until something happens, or it is time to look for what is late. */
-  async #untilChange(call: Call): Promise<void> {
-    const waiting = new AbortController()
-    const time = this.#clock.sleep(LOOK_MS, narrowedCall(call, waiting.signal))
-    time.catch(() => undefined) // cut short below
-    try {
-      await unlessAborted(Promise.race([this.#changed.promise, time]), call.signal)
-    } finally {
-      waiting.abort()
+  /** Has it looked for what is late from time to time, whatever happens. */
+  async #lookAgain(call: Call): Promise<void> {
+    while (!call.signal.aborted) {
+      await this.#clock.sleep(LOOK_MS, call).catch(() => undefined) // the fetch is over
+      this.#change()
     }
   }
 

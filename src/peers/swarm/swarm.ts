@@ -27,6 +27,10 @@ export class Swarm {
   readonly root: Digest
   readonly #clock: Clock
   readonly #onMember: Set<(peer: string) => void> = new Set()
+  /** What readers wait for, by piece, in the order in which they came. */
+  readonly #awaited = new Map<number, PromiseWithResolvers<void>>()
+  #onAwaited: (pieces: readonly number[]) => void = () => undefined
+  #pieceOf: ReadonlyMap<string, number> | undefined
   readonly #watchers = new Set<Watcher>()
   readonly #reached = new DigestSet()
   readonly #directories = new Map<string, Directory>()
@@ -77,6 +81,8 @@ export class Swarm {
   holds(piece: number): void {
     if (this.#content?.held.add(piece) !== true) return
     this.#claims.delete(piece)
+    this.#awaited.get(piece)?.resolve()
+    if (this.#awaited.delete(piece)) this.#onAwaited([...this.#awaited.keys()])
     for (const watcher of this.#watchers) watcher.tell({ added: [piece] })
   }
 
@@ -100,6 +106,29 @@ export class Swarm {
   end(): void {
     this.#over.abort(new Error('the fetch is over'))
     this.#ready.reject(this.#over.signal.reason)
+    for (const { resolve } of this.#awaited.values()) resolve()
+    this.#awaited.clear()
+  }
+
+  /** Calls `listener` with all that readers wait for, whenever that is something else. */
+  onAwaited(listener: (pieces: readonly number[]) => void): void {
+    this.#onAwaited = listener
+  }
+
+  /**
+   * A reader waits for a chunk: it is fetched before all others. Resolves when it is here, or will
+   * not come this way; at once where it is none of the fetch.
+   */
+  async bring(chunk: Digest, call: Call): Promise<void> {
+    if (this.#content === undefined || !this.reachesBlob(chunk)) return
+    const { pieces } = this.#content
+    this.#pieceOf ??= new Map(pieces.chunks.map(({ digest }, i) => [digest.hex, pieces.pieceOf(i)]))
+    const piece = this.#pieceOf.get(chunk.hex)
+    if (piece === undefined || this.#content.held.has(piece)) return
+    const awaited = this.#awaited.get(piece) ?? Promise.withResolvers<void>()
+    this.#awaited.set(piece, awaited)
+    this.#onAwaited([...this.#awaited.keys()])
+    await unlessAborted(awaited.promise, call.signal)
   }
 
   /** Calls `listener` for everybody who begins to watch: they are at it as well. */

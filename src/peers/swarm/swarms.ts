@@ -79,6 +79,12 @@ export class Swarms {
     return false
   }
 
+  /** Has chunks that a reader waits for come before all others, where they are being fetched. */
+  async bring(chunks: readonly Digest[], call: Call): Promise<void> {
+    const swarms = [...this.#swarms.values()]
+    await Promise.all(chunks.flatMap((chunk) => swarms.map((swarm) => swarm.bring(chunk, call))))
+  }
+
   /** A Directory of what is being fetched. */
   directory(digest: Digest): Directory | undefined {
     for (const swarm of this.#swarms.values()) {

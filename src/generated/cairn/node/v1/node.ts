@@ -66,6 +66,23 @@ export interface FetchEvent {
   outcome?: PathOutcome | undefined;
 }
 
+export interface SeedRequest {
+  storePaths: string[];
+}
+
+export interface SeedEvent {
+  pathsTotal: number;
+  bytesTotal: number;
+  holders: SeedHolder[];
+}
+
+export interface SeedHolder {
+  peerId: string;
+  pathsHeld: number;
+  sendRate: number;
+  receiveRate: number;
+}
+
 export interface PathOutcome {
   storePath: string;
   error: string;
@@ -733,6 +750,199 @@ export const FetchEvent: MessageFns<FetchEvent> = {
             }
 
             message.outcome = PathOutcome.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSeedRequest(): SeedRequest {
+  return { storePaths: [] };
+}
+
+export const SeedRequest: MessageFns<SeedRequest> = {
+  encode(message: SeedRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.storePaths) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SeedRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSeedRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePaths.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSeedEvent(): SeedEvent {
+  return { pathsTotal: 0, bytesTotal: 0, holders: [] };
+}
+
+export const SeedEvent: MessageFns<SeedEvent> = {
+  encode(message: SeedEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pathsTotal !== 0) {
+      writer.uint32(8).uint64(message.pathsTotal);
+    }
+    if (message.bytesTotal !== 0) {
+      writer.uint32(16).uint64(message.bytesTotal);
+    }
+    for (const v of message.holders) {
+      SeedHolder.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SeedEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSeedEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pathsTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.holders.push(SeedHolder.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSeedHolder(): SeedHolder {
+  return { peerId: "", pathsHeld: 0, sendRate: 0, receiveRate: 0 };
+}
+
+export const SeedHolder: MessageFns<SeedHolder> = {
+  encode(message: SeedHolder, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.peerId !== "") {
+      writer.uint32(10).string(message.peerId);
+    }
+    if (message.pathsHeld !== 0) {
+      writer.uint32(16).uint64(message.pathsHeld);
+    }
+    if (message.sendRate !== 0) {
+      writer.uint32(24).uint64(message.sendRate);
+    }
+    if (message.receiveRate !== 0) {
+      writer.uint32(32).uint64(message.receiveRate);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SeedHolder {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSeedHolder();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.peerId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pathsHeld = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sendRate = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.receiveRate = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -3025,6 +3235,15 @@ export const NodeServiceService = {
     responseSerialize: (value: FetchEvent): Buffer => Buffer.from(FetchEvent.encode(value).finish()),
     responseDeserialize: (value: Buffer): FetchEvent => FetchEvent.decode(value),
   },
+  seed: {
+    path: "/cairn.node.v1.NodeService/Seed" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: SeedRequest): Buffer => Buffer.from(SeedRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SeedRequest => SeedRequest.decode(value),
+    responseSerialize: (value: SeedEvent): Buffer => Buffer.from(SeedEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SeedEvent => SeedEvent.decode(value),
+  },
   cat: {
     path: "/cairn.node.v1.NodeService/Cat" as const,
     requestStream: false as const,
@@ -3166,6 +3385,7 @@ export const NodeServiceService = {
 export interface NodeServiceServer extends UntypedServiceImplementation {
   import: handleUnaryCall<ImportRequest, ImportResponse>;
   fetch: handleServerStreamingCall<FetchRequest, FetchEvent>;
+  seed: handleServerStreamingCall<SeedRequest, SeedEvent>;
   cat: handleServerStreamingCall<CatRequest, CatResponse>;
   list: handleServerStreamingCall<ListRequest, ListResponse>;
   status: handleUnaryCall<StatusRequest, StatusResponse>;
@@ -3201,6 +3421,8 @@ export interface NodeServiceClient extends Client {
   ): ClientUnaryCall;
   fetch(request: FetchRequest, options?: Partial<CallOptions>): ClientReadableStream<FetchEvent>;
   fetch(request: FetchRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<FetchEvent>;
+  seed(request: SeedRequest, options?: Partial<CallOptions>): ClientReadableStream<SeedEvent>;
+  seed(request: SeedRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<SeedEvent>;
   cat(request: CatRequest, options?: Partial<CallOptions>): ClientReadableStream<CatResponse>;
   cat(request: CatRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<CatResponse>;
   list(request: ListRequest, options?: Partial<CallOptions>): ClientReadableStream<ListResponse>;
