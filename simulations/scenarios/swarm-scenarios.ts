@@ -50,7 +50,7 @@ const SPREAD: Scenario = {
     answer(
       'All at once, few links',
       options,
-      (nodes) => [{ name: 'linked', options: { nodes, originKnown: false } }],
+      (nodes) => [{ name: 'linked', options: { nodes } }],
       [50],
     ),
 }
@@ -61,7 +61,7 @@ const KNOWN: Scenario = {
     answer(
       'All at once, the origin known to all',
       options,
-      (nodes) => [{ name: 'known to all', options: { nodes, originKnown: true } }],
+      (nodes) => [{ name: 'known to all', options: { nodes, named: 1 } }],
       [50],
     ),
 }
@@ -72,7 +72,10 @@ const FLASH: Scenario = {
     answer(
       'A flash crowd',
       options,
-      (nodes) => [{ name: 'within 5 s', options: { nodes, originKnown: false, arrivalMs: 5_000 } }],
+      (nodes) => [
+        { name: 'within 5 s, linked', options: { nodes, arrivalMs: 5_000 } },
+        { name: 'within 5 s, known', options: { nodes, arrivalMs: 5_000, named: 3 } },
+      ],
       [200],
     ),
 }
@@ -83,9 +86,7 @@ const ROLLING: Scenario = {
     answer(
       'A rolling deploy',
       options,
-      (nodes) => [
-        { name: 'within 107 s', options: { nodes, originKnown: false, arrivalMs: 107_000 } },
-      ],
+      (nodes) => [{ name: 'within 107 s', options: { nodes, arrivalMs: 107_000, named: 3 } }],
       [200],
     ),
 }
@@ -97,8 +98,8 @@ const CHURN: Scenario = {
       'Churn',
       options,
       (nodes) => [
-        { name: 'nobody dies', options: { nodes, originKnown: false } },
-        { name: '20 % die', options: { nodes, originKnown: false, churnRate: 200 } },
+        { name: 'nobody dies', options: { nodes } },
+        { name: '20 % die', options: { nodes, churnRate: 200 } },
       ],
       [200],
     ),
@@ -111,8 +112,8 @@ const LIARS: Scenario = {
       'Liars',
       options,
       (nodes) => [
-        { name: 'honest', options: { nodes, originKnown: false } },
-        { name: '10 % liars', options: { nodes, originKnown: false, liars: Math.ceil(nodes / 9) } },
+        { name: 'honest', options: { nodes } },
+        { name: '10 % liars', options: { nodes, liars: Math.ceil(nodes / 9) } },
       ],
       [200],
     ),
@@ -125,11 +126,11 @@ const SLOW: Scenario = {
       'Stragglers and black holes',
       options,
       (nodes) => [
-        { name: 'all alike', options: { nodes, originKnown: false } },
-        { name: 'slow', options: { nodes, originKnown: false, stragglers: Math.ceil(nodes / 10) } },
+        { name: 'all alike', options: { nodes } },
+        { name: 'slow', options: { nodes, stragglers: Math.ceil(nodes / 10) } },
         {
           name: 'silent',
-          options: { nodes, originKnown: false, blackHoles: Math.ceil(nodes / 10) },
+          options: { nodes, blackHoles: Math.ceil(nodes / 10) },
         },
       ],
       [50],
@@ -143,17 +144,17 @@ const PROPOSALS: Scenario = {
       'Proposals',
       options,
       (nodes) => {
-        const linked = { nodes, originKnown: false }
+        const linked = { nodes }
         const apart = { originTells: true, newsApart: true }
         return [
           { name: 'linked', options: linked },
           { name: 'linked, origin tells', options: { ...linked, originTells: true } },
           { name: 'and news apart', options: { ...linked, ...apart } },
           { name: 'and 8 slots', options: { ...linked, ...apart, slots: 8 } },
-          { name: 'known to all', options: { nodes } },
-          { name: 'known, tells, apart', options: { nodes, ...apart } },
-          { name: 'known, 8 slots', options: { nodes, slots: 8 } },
-          { name: 'known, all of it', options: { nodes, ...apart, slots: 8 } },
+          { name: 'known to all', options: { nodes, named: 1 } },
+          { name: 'known, tells, apart', options: { nodes, named: 1, ...apart } },
+          { name: 'known, 8 slots', options: { nodes, named: 1, slots: 8 } },
+          { name: 'known, all of it', options: { nodes, named: 1, ...apart, slots: 8 } },
         ]
       },
       [100],

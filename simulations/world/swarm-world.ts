@@ -19,8 +19,8 @@ export interface SwarmOptions {
   readonly latencyMs: number
   /** How many others each node is linked with, about; all of them where it is left out. */
   readonly degree?: number
-  /** Whether everybody finds the origin by the DHT, or only those that are linked with it. */
-  readonly originKnown: boolean
+  /** How many who say that they have everything a node finds by the DHT when it begins. */
+  readonly named: number
   /** Within how many milliseconds all begin to fetch, spread by chance. */
   readonly arrivalMs: number
   /** How many more there are that say they have everything, and give wrong bytes. */
@@ -58,7 +58,7 @@ export const SWARM_DEFAULTS: SwarmOptions = {
   pieceBytes: 256 * 1024,
   megabits: 50,
   latencyMs: 1,
-  originKnown: true,
+  named: 0,
   arrivalMs: 0,
   liars: 0,
   blackHoles: 0,
@@ -166,11 +166,12 @@ export class SwarmWorld {
     return this.#byId.get(id)!
   }
 
-  /** Who is known to have everything when a fetch begins. */
+  /** Who is known to have everything when a fetch begins: neighbours, and some by the DHT. */
   holdersFor(node: SimNode): SimNode[] {
-    const [origin] = this.nodes
-    const holders = [...node.linked].filter((it) => it.isOnline && it.held.isFull)
-    if (this.options.originKnown && !node.linked.has(origin!)) holders.push(origin!)
+    const all = this.nodes.filter((it) => it.isOnline && it !== node && it.held.isFull)
+    const named = this.options.named === 0 ? [] : shuffled(all, this.#random)
+    const holders = [...all.filter((it) => node.linked.has(it))]
+    for (const it of named.slice(0, this.options.named)) if (!node.linked.has(it)) holders.push(it)
     return holders.filter((it) => node.ledger.standing(it.id) === 'welcome')
   }
 
