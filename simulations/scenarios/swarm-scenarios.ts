@@ -76,7 +76,7 @@ const FLASH: Scenario = {
         { name: 'within 5 s, linked', options: { nodes, arrivalMs: 5_000 } },
         { name: 'within 5 s, known', options: { nodes, arrivalMs: 5_000, named: 3 } },
       ],
-      [200],
+      [100],
     ),
 }
 
@@ -87,7 +87,7 @@ const ROLLING: Scenario = {
       'A rolling deploy',
       options,
       (nodes) => [{ name: 'within 107 s', options: { nodes, arrivalMs: 107_000, named: 3 } }],
-      [200],
+      [100],
     ),
 }
 
@@ -101,7 +101,7 @@ const CHURN: Scenario = {
         { name: 'nobody dies', options: { nodes } },
         { name: '20 % die', options: { nodes, churnRate: 200 } },
       ],
-      [200],
+      [100],
     ),
 }
 
@@ -115,7 +115,7 @@ const LIARS: Scenario = {
         { name: 'honest', options: { nodes } },
         { name: '10 % liars', options: { nodes, liars: Math.ceil(nodes / 9) } },
       ],
-      [200],
+      [100],
     ),
 }
 
