@@ -51,6 +51,10 @@ export class SimChannel {
   readonly #queue: Request[] = []
   readonly #watches = new Set<AbortController>()
   readonly #afterFrame: (() => void)[] = []
+  readonly #waiting = {
+    again: () => this.#pump(),
+    next: () => this.#queue.find((it) => !it.isOver)?.wanted[0],
+  }
   #flow: Flow | undefined
   #sentBytes = 0
   #lastId = 0
@@ -163,9 +167,10 @@ export class SimChannel {
       this.#pump()
       return
     }
-    if (!this.server.slots.take(this.#pump)) return
     const { links, pieceBytes, overhead } = this.#world
-    const frame = request.wanted.splice(0, Math.max(1, Math.floor(FRAME_BYTES / pieceBytes)))
+    const frame = request.wanted.slice(0, Math.max(1, Math.floor(FRAME_BYTES / pieceBytes)))
+    if (!this.server.slots.take(frame, this.#waiting)) return
+    request.wanted.splice(0, frame.length)
     const bytes = frame.length * pieceBytes * overhead
     const flow = links.begin(this.server.number, this.client.number, bytes, () => {
       this.#endFlow(flow)

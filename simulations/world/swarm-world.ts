@@ -44,7 +44,10 @@ export interface SwarmOptions {
   readonly originTells: boolean
   /** Not as production is today: news do not wait for the frame that is being sent. */
   readonly newsApart: boolean
-  /** Not as production is today: to how many peers a node sends pieces at once. */
+  /**
+   * Not as production is today: to how many peers a node sends pieces at once. Of the others those
+   * come first who wait for a piece that it has sent least often.
+   */
   readonly slots: number
   /** After so many milliseconds it is over, whoever has not got everything. */
   readonly endMs: number
