@@ -25,7 +25,7 @@ export const MEMBERS_MAX = 32
 
 /** What it works with. */
 export interface MemberWatchComponents {
-  readonly client: ExchangeClient
+  readonly client: Pick<ExchangeClient, 'ask'>
   readonly network: Pick<PeerNetwork, 'connected'>
   readonly ledger: PeerLedger
   readonly clock: Clock
