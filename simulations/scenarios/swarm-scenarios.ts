@@ -137,30 +137,6 @@ const SLOW: Scenario = {
     ),
 }
 
-const PROPOSALS: Scenario = {
-  what: 'what production does not do yet, and what it would bring',
-  run: (options) =>
-    answer(
-      'Proposals',
-      options,
-      (nodes) => {
-        const linked = { nodes }
-        const apart = { originTells: true, newsApart: true }
-        return [
-          { name: 'linked', options: linked },
-          { name: 'linked, origin tells', options: { ...linked, originTells: true } },
-          { name: 'and news apart', options: { ...linked, ...apart } },
-          { name: 'and 8 slots', options: { ...linked, ...apart, slots: 8 } },
-          { name: 'known to all', options: { nodes, named: 1 } },
-          { name: 'known, tells, apart', options: { nodes, named: 1, ...apart } },
-          { name: 'known, 8 slots', options: { nodes, named: 1, slots: 8 } },
-          { name: 'known, all of it', options: { nodes, named: 1, ...apart, slots: 8 } },
-        ]
-      },
-      [100],
-    ),
-}
-
 /** The scenarios in which nodes fetch, by name. */
 export const SWARM_SCENARIOS: Readonly<Record<string, Scenario>> = {
   ...{
@@ -170,7 +146,7 @@ export const SWARM_SCENARIOS: Readonly<Record<string, Scenario>> = {
     'flash-crowd': FLASH,
     'rolling-deploy': ROLLING,
   },
-  ...{ churn: CHURN, liars: LIARS, slow: SLOW, proposals: PROPOSALS },
+  ...{ churn: CHURN, liars: LIARS, slow: SLOW },
 }
 
 const COLUMNS = [

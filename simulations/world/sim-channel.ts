@@ -24,8 +24,6 @@ export interface ChannelWorld {
   readonly overhead: number
   /** What a server takes to begin an answer, in milliseconds. */
   readonly requestMs: number
-  /** Whether news do not wait for the frame that is being sent. */
-  readonly newsApart: boolean
 }
 
 interface Request {
@@ -41,7 +39,7 @@ interface Request {
 
 /**
  * One node's channel to another, and what that one sends on it: a frame at a time, answer after
- * answer, as the exchange server does; news of what is there waits for the frame before it.
+ * answer, as the exchange server does. News of what is there goes beside it.
  */
 export class SimChannel {
   readonly client: SimNode
@@ -50,7 +48,6 @@ export class SimChannel {
   readonly #open = new Map<number, Request>()
   readonly #queue: Request[] = []
   readonly #watches = new Set<AbortController>()
-  readonly #afterFrame: (() => void)[] = []
   readonly #waiting = {
     again: () => this.#pump(),
     next: () => this.#queue.find((it) => !it.isOver)?.wanted[0],
@@ -80,7 +77,6 @@ export class SimChannel {
     }
     for (const request of [...this.#open.values()]) request.done.reject(this.#failure)
     for (const watch of this.#watches) watch.abort(this.#failure)
-    for (const go of this.#afterFrame.splice(0)) go()
   }
 
   /** Asks for pieces; resolves when all has been answered. @throws PeerError */
@@ -125,7 +121,6 @@ export class SimChannel {
         throw peerError({ code: 'stalled', peer: this.server.id })
       }
       for await (const news of this.server.tell(this.client.id, pieces, inner)) {
-        if (!this.#world.newsApart) await this.#frameEnd()
         inner.signal.throwIfAborted()
         clock.in(latencyMs, () => {
           if (!inner.signal.aborted) onNews(this.server.id, news)
@@ -135,11 +130,6 @@ export class SimChannel {
     } finally {
       this.#watches.delete(over)
     }
-  }
-
-  #frameEnd(): Promise<void> | undefined {
-    if (this.#flow === undefined) return undefined
-    return new Promise((resolve) => this.#afterFrame.push(resolve))
   }
 
   #serve(request: Request): void {
@@ -152,7 +142,6 @@ export class SimChannel {
         if (!request.isOver) for (const piece of lacking) request.events.onLacking(piece)
       })
     }
-    server.given.gave(this.client.id, request.wanted)
     this.#queue.push(request)
     this.#pump()
   }
@@ -175,7 +164,6 @@ export class SimChannel {
     const flow = links.begin(this.server.number, this.client.number, bytes, () => {
       this.#endFlow(flow)
       this.#deliver(request, frame)
-      for (const go of this.#afterFrame.splice(0)) go()
       this.#pump()
       this.server.slots.release()
     })

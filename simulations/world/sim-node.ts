@@ -2,6 +2,7 @@ import { BitSet } from '../../src/foundation/bit-set.ts'
 import type { Call } from '../../src/foundation/call.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { type Random, seededRandom } from '../../src/foundation/random.ts'
+import { SendingSlots } from '../../src/peers/exchange/sending-slots.ts'
 import { PeerError } from '../../src/peers/peer-error.ts'
 import type { ConnectedPeer } from '../../src/peers/peer-network.ts'
 import type { Ban } from '../../src/peers/standing/ban-list.ts'
@@ -9,11 +10,10 @@ import { CONSEQUENCES, misdeedOf } from '../../src/peers/standing/misdeed.ts'
 import { PeerLedger } from '../../src/peers/standing/peer-ledger.ts'
 import type { Availability } from '../../src/peers/swarm/availability.ts'
 import { MemberWatch } from '../../src/peers/swarm/member-watch.ts'
+import { Origins } from '../../src/peers/swarm/origins.ts'
 import { PieceFetch } from '../../src/peers/swarm/piece-fetch.ts'
 import { Swarm } from '../../src/peers/swarm/swarm.ts'
 import { SwarmView } from '../../src/peers/swarm/swarm-view.ts'
-import { GivenNews } from './given-news.ts'
-import { SendingSlots } from './sending-slots.ts'
 import { SimChannel } from './sim-channel.ts'
 import type { SwarmWorld } from './swarm-world.ts'
 
@@ -36,8 +36,8 @@ export class SimNode {
   readonly counts = { sentBytes: 0, receivedBytes: 0, news: 0 }
   /** Those who gave it wrong bytes. */
   readonly liedTo = new Set<string>()
-  readonly slots: SendingSlots
-  readonly given: GivenNews
+  readonly slots: SendingSlots<number>
+  readonly #origins: Origins
   ledger: PeerLedger
   isOnline = true
   /** How often it gave up because nobody in reach had the rest. */
@@ -57,8 +57,8 @@ export class SimNode {
     if (init.kind !== 'honest') for (let i = 0; i < world.pieces.size; i++) this.held.add(i)
     this.#random = seededRandom(world.options.seed * 1_000_003 + init.number)
     this.ledger = this.#newLedger()
-    this.slots = new SendingSlots(world.options.slots)
-    this.given = new GivenNews(world)
+    this.slots = new SendingSlots<number>({ slots: world.options.slots })
+    this.#origins = new Origins(world)
   }
 
   /** Fetches until it has everything, or is switched off. */
@@ -103,9 +103,9 @@ export class SimNode {
   /** What it tells one who watches; the production code's words wherever it has any. */
   async *tell(peer: string, pieces: Uint8Array, call: Call): AsyncGenerator<Availability> {
     if (this.kind !== 'honest' || this.held.isFull) {
-      yield { complete: true }
-      const tells = this.#world.options.originTells && this.held.isFull && this.kind !== 'liar'
-      if (tells) yield* this.given.watch(peer, call)
+      if (this.kind === 'origin' || this.kind === 'honest')
+        yield* this.#origins.watch(peer, this.#world.pieces.id, call)
+      else yield { complete: true }
       return
     }
     const swarm = this.#swarm
@@ -146,7 +146,8 @@ export class SimNode {
     })
     const heldNow = BitSet.of(pieces.size, this.held.toBytes())!
     swarm.prepare({ pieces, directories: [], blobs: [], held: heldNow })
-    for (const { id } of this.#world.holdersFor(this)) fetch.meetComplete(id)
+    const holders = [...this.#world.holdersFor(this)].map(({ id }) => id)
+    for (const id of holders) fetch.meetComplete(id)
     const watch = new MemberWatch(
       {
         client: { ask: this.#ask.bind(this) },
@@ -155,7 +156,7 @@ export class SimNode {
       },
       { swarm, pieces, fetch },
     )
-    await watch.during(() => fetch.run(call), call)
+    await watch.during(holders, () => fetch.run(call), call)
     if (this.held.isFull) swarm.complete()
     else swarm.end()
     this.#swarm = undefined

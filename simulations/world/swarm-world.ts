@@ -1,5 +1,6 @@
 import { Digest } from '../../src/foundation/digest.ts'
 import { type Random, seededRandom, shuffled } from '../../src/foundation/random.ts'
+import { SENDING_SLOTS } from '../../src/peers/exchange/chunk-serving.ts'
 import { PieceList } from '../../src/peers/swarm/piece-list.ts'
 import { SwarmChecks } from '../checkers/swarm-checks.ts'
 import { FairLinks } from './fair-links.ts'
@@ -40,14 +41,7 @@ export interface SwarmOptions {
   readonly retryMs: number
   /** How exact the shares of lines are; 0 is exact. */
   readonly tolerance: number
-  /** Not as production is today: who has everything tells which pieces it is giving to others. */
-  readonly originTells: boolean
-  /** Not as production is today: news do not wait for the frame that is being sent. */
-  readonly newsApart: boolean
-  /**
-   * Not as production is today: to how many peers a node sends pieces at once. Of the others those
-   * come first who wait for a piece that it has sent least often.
-   */
+  /** To how many peers a node sends pieces at once. */
   readonly slots: number
   /** After so many milliseconds it is over, whoever has not got everything. */
   readonly endMs: number
@@ -72,9 +66,7 @@ export const SWARM_DEFAULTS: SwarmOptions = {
   requestMs: 2,
   retryMs: 1_000,
   tolerance: 0,
-  originTells: false,
-  newsApart: false,
-  slots: Number.POSITIVE_INFINITY,
+  slots: SENDING_SLOTS,
   endMs: 3_600_000,
 }
 
@@ -151,10 +143,6 @@ export class SwarmWorld {
 
   get overhead(): number {
     return this.options.overhead
-  }
-
-  get newsApart(): boolean {
-    return this.options.newsApart
   }
 
   get requestMs(): number {

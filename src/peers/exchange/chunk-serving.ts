@@ -1,9 +1,11 @@
 import { type BlobSource, readPacked } from '../../castore/blob-store.ts'
 import type { Call } from '../../foundation/call.ts'
-import type { Clock } from '../../foundation/clock.ts'
+import { type Clock, deadline } from '../../foundation/clock.ts'
 import type { RateLimit } from '../../foundation/rate-limit.ts'
 import { readAhead } from '../../foundation/read-ahead.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
+import { unlessAborted } from '../../foundation/single-flight.ts'
+import { SendingSlots } from './sending-slots.ts'
 import type { Answer, ChunkAnswer, Want } from './want.ts'
 
 /** About how many bytes of chunks go into one frame, and are read at once. */
@@ -17,6 +19,12 @@ export const SERVING_BYTES_MAX = 64 * 1024 * 1024
  * their own, or else they could take all the room that those in front of them need to end.
  */
 export const SERVING_AHEAD_BYTES_MAX = 32 * 1024 * 1024
+
+/** To how many peers chunks are sent at once, while each takes them quickly. */
+export const SENDING_SLOTS = 8
+
+/** Who takes a frame for longer than this, in milliseconds, does not keep its turn from others. */
+export const SLOT_MS = 500
 
 /** How often who waits for a chunk whose turn has not come is told that it will. */
 export const SIGN_OF_LIFE_MS = 1_000
@@ -40,6 +48,7 @@ export class ChunkServing {
   readonly #components: ChunkServingComponents
   readonly #room = new Semaphore(SERVING_BYTES_MAX)
   readonly #aheadRoom = new Semaphore(SERVING_AHEAD_BYTES_MAX)
+  readonly #slots = new SendingSlots<string>({ slots: SENDING_SLOTS })
   #bytesServed = 0
 
   constructor(components: ChunkServingComponents) {
@@ -73,13 +82,45 @@ export class ChunkServing {
     try {
       for await (const { room, chunks } of readAhead(batchesOf(sizes), READS_AHEAD, read)) {
         turn ??= await sending.acquire(1, call)
-        await this.#sendBatch(chunks, send, call)
+        await this.#inTurn(
+          chunks.map(({ index }) => want.digests[index]!.hex),
+          () => this.#sendBatch(chunks, send, call),
+          call,
+        )
         room[Symbol.dispose]()
         rooms.delete(room)
       }
     } finally {
       turn?.[Symbol.dispose]()
       for (const room of rooms) room[Symbol.dispose]()
+    }
+  }
+
+  /** Waits for one of the turns that all peers share. */
+  async #inTurn(names: readonly string[], work: () => Promise<void>, call: Call): Promise<void> {
+    for (;;) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const waiting = { again: resolve, next: () => names[0] }
+      if (this.#slots.take(names, waiting)) break
+      try {
+        await unlessAborted(promise, call.signal)
+      } catch (error) {
+        this.#slots.leave(waiting)
+        throw error
+      }
+    }
+    let isHeld = true
+    const release = (): void => {
+      if (isHeld) this.#slots.release()
+      isHeld = false
+    }
+    const limit = deadline(this.#components.clock, SLOT_MS, 'taking a frame')
+    limit.signal.addEventListener('abort', release)
+    try {
+      await work()
+    } finally {
+      limit.clear()
+      release()
     }
   }
 

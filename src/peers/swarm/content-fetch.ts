@@ -172,7 +172,7 @@ async function fetchTogether(
     readonly pieces: PieceList
     readonly sizes: readonly number[]
   },
-  { components, directories, inventory }: Round,
+  { components, directories, inventory, holders }: Round,
   call: Call,
 ): Promise<void> {
   const { fetch, pieces, sizes } = work
@@ -182,7 +182,7 @@ async function fetchTogether(
   swarm.prepare({ pieces, directories, blobs, held })
   swarm.onAwaited((awaited) => fetch.hurry(awaited))
   const watch = new MemberWatch({ ...components, network }, { swarm, pieces, fetch })
-  await watch.during(() => fetch.run(call), call)
+  await watch.during(holders, () => fetch.run(call), call)
 }
 
 function listenerOf(part: SwarmPart | undefined): ConstructorParameters<typeof PieceFetch>[1] {

@@ -54,13 +54,17 @@ export class MemberWatch {
     this.#fetch = init.fetch
   }
 
-  /** Watches until `work` has come to its end. */
-  async during<T>(work: () => Promise<T>, call: Call): Promise<T> {
+  /**
+   * Watches until `work` has come to its end: those first who are known to have it, and then
+   * whoever else is connected.
+   */
+  async during<T>(holders: Iterable<string>, work: () => Promise<T>, call: Call): Promise<T> {
     const over = new AbortController()
     const inner = narrowedCall(call, over.signal)
     using _listening = this.#swarm.onMember((peer) => this.#meet(peer, inner))
     const { network, random } = this.#components
-    const greeted = shuffled(network.connected(), random).map(({ id }) => this.#meet(id, inner))
+    const others = shuffled(network.connected(), random).map(({ id }) => id)
+    const greeted = [...holders, ...others].map((id) => this.#meet(id, inner))
     try {
       await this.#untilGreeted(greeted, call)
       return await work()

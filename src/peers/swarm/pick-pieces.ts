@@ -19,8 +19,8 @@ export interface Room {
   readonly bytesMax: number
   /** Whether a peer that had everything from the start is to be asked only for what others lack. */
   readonly isSpared: boolean
-  /** Whether the peer has nothing else to do, and so may be asked for what falls to others. */
-  readonly isIdle: boolean
+  /** Whether an origin that is spared may be asked for what falls to others. */
+  readonly mayStray: boolean
   readonly nowMs: number
 }
 
@@ -31,7 +31,7 @@ export interface Room {
  * 2. from a peer that has part, the rarest of a sample of what it has; from one that has
  *    everything, the rarest, ties by chance;
  * 3. from an origin that is to be spared, only what nobody else has: first what falls to this
- *    node, and when it is idle what nobody says it is fetching;
+ *    node, and now and then what nobody says it is fetching;
  * 4. where nobody else is at it, in the order of the content: what comes in order is proven as it
  *    comes, and need not be read again;
  * 5. where that leaves nothing, what another is late with, so that it is asked for twice.
@@ -141,8 +141,7 @@ function fromOrigin(pick: Pick, random: Random): void {
     if (view.isOwn(piece, peer)) pick.offer(piece)
     else strays.push(piece)
   }
-  const mayStray = room.isIdle && pick.pieces.length === 0
-  if (mayStray && strays.length > 0) pick.offer(strays[0]!)
+  if (room.mayStray && pick.pieces.length === 0 && strays.length > 0) pick.offer(strays[0]!)
 }
 
 /** Pieces that another was asked for and is late with. */

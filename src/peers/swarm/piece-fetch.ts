@@ -17,6 +17,9 @@ const LOOK_MS = 250
 /** With nothing from other members for so long, origins are asked for anything. */
 export const SPARE_MS = 2_000
 
+/** Where an origin has divided the work, what falls to others is left to them for so long. */
+export const STRAY_MS = 400
+
 /** Origins that give so many times what all other members give are asked for anything. */
 const SPARE_TIMES = 4
 
@@ -60,6 +63,8 @@ interface Request {
 
 interface Source {
   readonly window: PeerWindow
+  /** When it was last asked for something. */
+  askedMs: number
   /** It failed, and is not asked any more. */
   isOut: boolean
   /** It has delivered since its last chance. */
@@ -215,11 +220,12 @@ export class PieceFetch {
     const room = {
       bytesMax: window.portionBytes,
       isSpared: this.#isSpared(peer, nowMs),
-      isIdle: window.inFlightBytes === 0,
+      mayStray: this.#mayStray(peer, source, nowMs),
       nowMs,
     }
     const pieces = pickPieces(this.#view, peer.id, room, this.#random)
     if (pieces.length === 0) return false
+    source.askedMs = nowMs
     const bytes = pieces.reduce((sum, piece) => sum + this.#view.bytesOf(piece), 0)
     const expectedMs = window.expectedMs(bytes)
     for (const piece of pieces) {
@@ -296,7 +302,9 @@ export class PieceFetch {
   /** Whether it is asked only for what nobody else has, because others give enough. */
   #isSpared(peer: PeerView, nowMs: number): boolean {
     if (!peer.isOrigin || !this.#view.isShared) return false
-    if (nowMs - this.#sharedMs > SPARE_MS) return false
+    // Where the work is divided, what the others fetch may take a while to come round.
+    const lastMs = peer.division === undefined ? this.#sharedMs : this.#progressMs
+    if (nowMs - lastMs > SPARE_MS) return false
     const own = this.#sources.get(peer.id)?.window.bytesPerMs
     let others = 0
     for (const { id, isOrigin } of this.#view.peers) {
@@ -306,6 +314,12 @@ export class PieceFetch {
       others += bytesPerMs
     }
     return own === undefined || own < SPARE_TIMES * others
+  }
+
+  /** Those to whom pieces fall may be slow, or gone. */
+  #mayStray({ division }: PeerView, { window, askedMs }: Source, nowMs: number): boolean {
+    const hasWaited = division === undefined || nowMs - askedMs > STRAY_MS
+    return window.inFlightBytes === 0 && hasWaited
   }
 
   /** Whether something may come without a request being under way. */
@@ -343,7 +357,8 @@ export class PieceFetch {
   #source(peer: string): Source {
     const known = this.#sources.get(peer)
     if (known !== undefined) return known
-    const source = { window: new PeerWindow(), isOut: false, hasDelivered: false }
+    const asked = { window: new PeerWindow(), askedMs: this.#clock.now() }
+    const source = { ...asked, isOut: false, hasDelivered: false }
     this.#sources.set(peer, source)
     return source
   }

@@ -43,7 +43,7 @@ async function hearing(answer: AnswerItem): Promise<{ thrown: unknown; view: Swa
   const components = { client, network, ledger, clock, random, log: silentLog }
   const swarm = new Swarm({ clock }, { root: Digest.of(noise(32)) })
   const watch = new MemberWatch(components, { swarm, pieces: PIECES, fetch })
-  const seen = watch.during(async () => view.peer('other')?.held?.toBytes(), call)
+  const seen = watch.during([], async () => view.peer('other')?.held?.toBytes(), call)
   await new Promise(setImmediate)
   resolve()
   await seen

@@ -12,7 +12,7 @@ import { CLAIM_MS, SwarmView } from '../../../src/peers/swarm/swarm-view.ts'
 
 const random = seededRandom(1)
 const PIECES = 40
-const ROOM: Room = { bytesMax: 1, isSpared: false, isIdle: false, nowMs: 0 }
+const ROOM: Room = { bytesMax: 1, isSpared: false, mayStray: false, nowMs: 0 }
 
 function viewOf(pieces = PIECES): SwarmView {
   return new SwarmView({ self: 'self', sizes: Array.from({ length: pieces }, () => 100) })
@@ -76,7 +76,7 @@ test('an origin that is spared is asked only for what no member has or claims', 
   const view = viewOf()
   view.addComplete('origin')
   view.addPartial('a', bits(...Array.from({ length: PIECES - 2 }, (_, i) => i)))
-  const spared = { isSpared: true, isIdle: true, bytesMax: 10_000 }
+  const spared = { isSpared: true, mayStray: true, bytesMax: 10_000 }
   const left = [PIECES - 2, PIECES - 1]
   const own = left.filter((piece) => view.isOwn(piece, view.peer('origin')!))
   const first = pick(view, 'origin', spared)
@@ -98,11 +98,13 @@ test('of what only an origin has, that comes first which falls to this node', ()
     view.isOwn(piece, view.peer('origin')!),
   )
   expect(own.length).toBeGreaterThan(5)
-  const picked = pick(view, 'origin', { isSpared: true, isIdle: true, bytesMax: 100_000 })
+  const picked = pick(view, 'origin', { isSpared: true, mayStray: true, bytesMax: 100_000 })
   expect(picked.sort((a, b) => a - b)).toEqual(own)
   for (const piece of own) view.settle(piece)
-  expect(pick(view, 'origin', { isSpared: true, isIdle: false, bytesMax: 100_000 })).toEqual([])
-  expect(pick(view, 'origin', { isSpared: true, isIdle: true, bytesMax: 100_000 })).toHaveLength(1)
+  expect(pick(view, 'origin', { isSpared: true, mayStray: false, bytesMax: 100_000 })).toEqual([])
+  expect(pick(view, 'origin', { isSpared: true, mayStray: true, bytesMax: 100_000 })).toHaveLength(
+    1,
+  )
 })
 
 test('where the origin has divided the work, that counts', () => {
@@ -111,7 +113,7 @@ test('where the origin has divided the work, that counts', () => {
     view.addComplete('origin')
     view.addPartial('a', bits())
     view.divide('origin', { members: 3, rank })
-    return pick(view, 'origin', { isSpared: true, isIdle: false, bytesMax: 100_000 })
+    return pick(view, 'origin', { isSpared: true, mayStray: false, bytesMax: 100_000 })
   })
   for (const pieces of picked) expect(pieces.length).toBeGreaterThan(5)
   expect(picked.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: PIECES }, (_, i) => i))
@@ -138,7 +140,7 @@ test('a member that has come by everything is asked before an origin', () => {
   view.addComplete('a')
   expect(view.peer('a')!.isOrigin).toBe(false)
   expect(view.peer('origin')!.isOrigin).toBe(true)
-  expect(pick(view, 'origin', { isSpared: true, isIdle: true })).toEqual([])
+  expect(pick(view, 'origin', { isSpared: true, mayStray: true })).toEqual([])
   expect(pick(view, 'a')).toHaveLength(1)
 })
 
@@ -206,7 +208,7 @@ test('whatever happens, only pieces are picked that the peer has and that are st
           view.settle(it)
         }
         if (what !== 'pick') continue
-        const room = { bytesMax: 300, isSpared: seed % 2 === 0, isIdle: true, nowMs: 0 }
+        const room = { bytesMax: 300, isSpared: seed % 2 === 0, mayStray: true, nowMs: 0 }
         const picked = pickPieces(view, id, room, chance)
         expect(new Set(picked).size).toBe(picked.length)
         for (const number of picked) {
