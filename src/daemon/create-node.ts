@@ -20,7 +20,6 @@ import { SecretKey } from '../nix/key.ts'
 import { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
 import { OwnerSharing } from '../pathinfo/owner-sharing.ts'
 import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
-import type { ReadAccess } from '../pathinfo/read-access.ts'
 import { ShareChoices } from '../pathinfo/share-choices.ts'
 import { SharePolicy } from '../pathinfo/share-policy.ts'
 import { SharedContent } from '../pathinfo/shared-content.ts'
@@ -32,6 +31,9 @@ import { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import { Announcer } from '../peers/announcer.ts'
 import { ExchangeClient } from '../peers/exchange/exchange-client.ts'
 import { ExchangeServer } from '../peers/exchange/exchange-server.ts'
+import { FilterServing } from '../peers/filters/filter-serving.ts'
+import { NeighbourFilters } from '../peers/filters/neighbour-filters.ts'
+import { SharedPaths } from '../peers/filters/shared-paths.ts'
 import { Host } from '../peers/host.ts'
 import { loadIdentity } from '../peers/identity.ts'
 import { PathAsker } from '../peers/path-asker.ts'
@@ -169,7 +171,7 @@ async function openSharing(
 }
 
 async function joinPeers(
-  components: { castore: Castore; pathInfos: LocalPathInfoStore; access: ReadAccess; log: Log },
+  components: { castore: Castore; pathInfos: LocalPathInfoStore; access: SharedContent; log: Log },
   config: Config,
 ) {
   const { castore, pathInfos, access, log } = components
@@ -191,6 +193,7 @@ async function joinPeers(
   const asker = new PathAsker({ client })
   const fetching = { castore, client, ledger, clock, random, log }
   const swarms = new Swarms({ clock, access })
+  const filters = new NeighbourFilters({ client, network: host, clock, log })
   const source = new PeerSource({
     ...fetching,
     network: host,
@@ -198,6 +201,7 @@ async function joinPeers(
     asker,
     self: host.id,
     swarms,
+    filters,
   })
   const content = new PeerContentSource({ ...fetching, network: host })
   const stopAsking = async (): Promise<void> => {
@@ -213,14 +217,22 @@ async function joinPeers(
     access: new SwarmAccess({ access, swarms }),
   }
   const uploads = limitOf(config.peers.upload_rate)
-  const answering = { ...serving, pathInfos, swarms, uploads, clock, offences: client, log }
+  const paths = new SharedPaths({ pathInfos, shared: access, log })
+  const telling = { swarms, filters: new FilterServing({ paths, clock }), uploads }
+  const answering = { ...serving, pathInfos, ...telling, clock, offences: client, log }
   const server = new ExchangeServer(answering)
   host.onChannel((peer, channel) => void server.serve(peer, channel))
   const announcing = { router, pathInfos, castore, share: access, clock, log }
   const rate = { bytesPerSecond: config.announce_rate }
   const announcer = new Announcer(announcing, { mode: config.announce, ...rate })
 
-  return { host, ledger, source, content, services: [bans, host, asking, announcer] }
+  return {
+    host,
+    ledger,
+    source,
+    content,
+    services: [bans, paths, host, asking, filters, announcer],
+  }
 }
 
 /** Wires who answers for what is not held to those who may have it. */

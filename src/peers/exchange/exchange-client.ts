@@ -50,7 +50,8 @@ export class ExchangeClient {
       await session.request(ask, call)
       this.#ledger.commend(peer)
     } catch (error) {
-      if (!call.signal.aborted) this.reportError(peer, error)
+      const isOfNote = ask.isOptional !== true || isBreach(error)
+      if (!call.signal.aborted && isOfNote) this.reportError(peer, error)
       throw error
     }
   }
@@ -97,4 +98,8 @@ export class ExchangeClient {
     this.#sessions.delete(peer)
     session?.close()
   }
+}
+
+function isBreach(error: unknown): boolean {
+  return error instanceof PeerError && misdeedOf(error.fault) === 'lied'
 }
