@@ -3,15 +3,14 @@ import type { Log } from '../../foundation/log.ts'
 import type { Service } from '../../foundation/service.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import type { LocalPathInfoStore, StoreEvent } from '../../pathinfo/path-info-store.ts'
+import { type ReadAccess, reachesRoot } from '../../pathinfo/read-access.ts'
 import { PathHashSet } from './path-hash-set.ts'
 
 /** How many paths are looked at before others have their turn: about 20 ms. */
 const SLICE = 2_048
 
 /** What is known of which paths others may be told of. */
-export interface SharedMarks {
-  /** Whether a path may be told of by the policy as it is. */
-  shares(pathInfo: PathInfo): boolean
+export interface SharedMarks extends ReadAccess {
   /** Whether a path was found to be shared, and all of it can be had. */
   isMarked(hash: Uint8Array): boolean
   /** Tells of each path that has been looked at. */
@@ -78,6 +77,10 @@ export class SharedPaths implements Service {
     return this.#hashes.size
   }
 
+  has(hash: Uint8Array): boolean {
+    return this.#hashes.has(hash)
+  }
+
   /** Tells of each change from now on. */
   watch(watcher: SharedPathsWatcher): Disposable {
     this.#watchers.add(watcher)
@@ -109,12 +112,10 @@ export class SharedPaths implements Service {
   }
 
   async #takeUp(event: StoreEvent, call: Call): Promise<void> {
-    const { pathInfos, shared } = this.#components
+    const { pathInfos } = this.#components
     switch (event.type) {
       case 'put':
-        // What is shared is told of when it has been walked.
-        if (!shared.shares(event.pathInfo)) this.#remove(event.pathInfo.storePath.hash, true)
-        return
+        return this.#judge(event.pathInfo)
       case 'removed':
         // It may have come again since.
         if ((await pathInfos.get(event.hash, call)) === undefined) this.#remove(event.hash, false)
@@ -122,6 +123,13 @@ export class SharedPaths implements Service {
       case 'missed':
         await this.#goThrough(call)
     }
+  }
+
+  /** What can not be had yet is looked at again when it has been walked. */
+  #judge(pathInfo: PathInfo): void {
+    const { shared } = this.#components
+    if (!shared.shares(pathInfo)) this.#remove(pathInfo.storePath.hash, true)
+    else if (reachesRoot(shared, pathInfo.node)) this.#add(pathInfo.storePath.hash)
   }
 
   /** Finds all of them; what is walked meanwhile goes into both. */
