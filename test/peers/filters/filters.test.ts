@@ -50,7 +50,10 @@ async function filterAsked(asker: PeerNode, holder: PeerNode): Promise<AnswerIte
   const want = { type: 'filter', key: noise(16) } as const
   const onAnswer = (answer: AnswerItem): void => void answers.push(answer)
   const ask = { want, bytes: 0, lasts: true, onAnswer }
-  await Promise.race([asker.client.ask(holder.host.id, ask, request), until(() => answers.length > 1)])
+  await Promise.race([
+    asker.client.ask(holder.host.id, ask, request),
+    until(() => answers.length > 1),
+  ])
   over.abort()
   return answers
 }
@@ -119,6 +122,14 @@ test('a filter tells nothing of private paths', async () => {
   expect(begin).toMatchObject({ type: 'filter', news: { snapshotBytes: 16_384 } })
   if (part?.type !== 'filter') throw new Error('a filter comes')
   expect(part.news.bits?.every((byte) => byte === 0)).toBe(true)
+})
+
+test('each neighbour that has a filter is asked again where the path may have come', async () => {
+  const [holder, asker] = await neighbours()
+  await using _nodes = both(holder, asker)
+  const { bytes } = asker.filters
+  expect(bytes).toBe(16_384)
+  expect(asker.filters.hasNews(hashOf('unheard'), 0)).toBe(false)
 })
 
 test('a second filter on one channel is absent', async () => {
