@@ -516,7 +516,7 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'filters: a peer waits for its next snapshot',
     file: 'src/peers/filters/filter-serving.ts',
-    guard: '      await this.#pause(peer, call)\n',
+    guard: '        await this.#pause(peer, call)\n',
     undone: '',
     tests: ['test/peers/filters/filter-serving.test.ts'],
   },

@@ -63,9 +63,10 @@ export class FilterServing implements FilterSource {
     this.#peers++
     try {
       const hasher = new PathHasher(key)
-      await this.#pause(peer, call)
-      while ((await paths.hashes()).size <= FILTER_PATHS_MAX) {
-        const isTaken = yield* this.#snapshot(peer, hasher, feed, call)
+      for (;;) {
+        await this.#pause(peer, call)
+        if ((await paths.hashes()).size > FILTER_PATHS_MAX) return
+        const isTaken = yield* this.#snapshot(hasher, feed, call)
         if (!isTaken) return
         yield* this.#news(peer, hasher, feed, call)
       }
@@ -76,7 +77,6 @@ export class FilterServing implements FilterSource {
 
   /** What is shared now; false where it is not taken in time. */
   async *#snapshot(
-    peer: string,
     hasher: PathHasher,
     feed: FilterFeed,
     call: Call,
@@ -86,7 +86,6 @@ export class FilterServing implements FilterSource {
     using _room = await this.#room.acquire(Math.ceil((size * BITS_PER_PATH) / 8), call)
     const bytes = await this.#build(hasher, feed, call)
     const nowMs = clock.now()
-    this.#paused(peer, nowMs)
     yield { snapshotBytes: bytes.length }
     for (let at = 0; at < bytes.length; at += PART_BYTES) {
       if (clock.now() - nowMs > SNAPSHOT_MS) return false
@@ -137,11 +136,12 @@ export class FilterServing implements FilterSource {
   /** Waits until a peer may have a snapshot: whoever asks again and again has no more of them. */
   async #pause(peer: string, call: Call): Promise<void> {
     const { clock } = this.#components
-    const waitMs = (this.#pauses.get(peer) ?? 0) - clock.now()
-    if (waitMs > 0) await clock.sleep(waitMs, call)
-  }
-
-  #paused(peer: string, nowMs: number): void {
+    for (;;) {
+      const waitMs = (this.#pauses.get(peer) ?? 0) - clock.now()
+      if (waitMs <= 0) break // nobody else has had the turn meanwhile, on another channel
+      await clock.sleep(waitMs, call)
+    }
+    const nowMs = clock.now()
     this.#pauses.delete(peer) // to the end: the map is in the order of time
     this.#pauses.set(peer, nowMs + SNAPSHOT_PAUSE_MS)
     for (const [first, untilMs] of this.#pauses) {

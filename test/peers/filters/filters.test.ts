@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Call } from '../../../src/foundation/call.ts'
+import { systemClock } from '../../../src/foundation/system-clock.ts'
 import type { AnswerItem } from '../../../src/peers/exchange/exchange-session.ts'
+import { FILTER_BYTES_MIN } from '../../../src/peers/filters/bloom-filter.ts'
+import { FilterServing } from '../../../src/peers/filters/filter-serving.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import type { Misbehaviour } from '../../fixtures/bad-peers.ts'
 import { misbehave } from '../../fixtures/bad-peers.ts'
@@ -118,18 +121,13 @@ test('a filter tells nothing of private paths', async () => {
   expect(holder.paths.size).toBe(0)
   const { id } = holder.host
   expect(names.filter((name) => asker.filters.mayHave(id, hashOf(name)))).toEqual([])
-  const [begin, part] = await filterAsked(await another(asker, holder), holder)
-  expect(begin).toMatchObject({ type: 'filter', news: { snapshotBytes: 16_384 } })
-  if (part?.type !== 'filter') throw new Error('a filter comes')
-  expect(part.news.bits?.every((byte) => byte === 0)).toBe(true)
-})
-
-test('each neighbour that has a filter is asked again where the path may have come', async () => {
-  const [holder, asker] = await neighbours()
-  await using _nodes = both(holder, asker)
-  const { bytes } = asker.filters
-  expect(bytes).toBe(16_384)
-  expect(asker.filters.hasNews(hashOf('unheard'), 0)).toBe(false)
+  const serving = new FilterServing({ paths: holder.paths, clock: systemClock })
+  const news = serving.watch('somebody', noise(16), call)
+  expect((await news.next()).value).toEqual({ snapshotBytes: FILTER_BYTES_MIN })
+  const { value: part } = await news.next()
+  expect(part?.bits?.length).toBe(FILTER_BYTES_MIN)
+  expect(part?.bits?.every((byte) => byte === 0)).toBe(true)
+  await news.return(undefined)
 })
 
 test('a second filter on one channel is absent', async () => {
@@ -164,14 +162,6 @@ const knowsNoFilters: Misbehaviour = (answer) => {
   if (answer.type !== 'filter') return [answer]
   const isFirst = answer.news.snapshotBytes !== undefined
   return isFirst ? [{ type: 'refused', reason: 'not understood' }] : []
-}
-
-/** A third node, whose channel has no filter yet. */
-async function another(asker: PeerNode, holder: PeerNode): Promise<PeerNode> {
-  await asker.filters.stop()
-  asker.client.close()
-  await until(() => !asker.filters.has(holder.host.id))
-  return asker
 }
 
 function both(a: PeerNode, b: PeerNode): AsyncDisposable {
