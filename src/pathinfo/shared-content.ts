@@ -136,7 +136,7 @@ export class SharedContent implements Service, ReadAccess {
     return this.#counts('shared-path', hash)
   }
 
-  /** Calls `listener` for each path that has been looked at, by its hash part: it may be another. */
+  /** Calls `listener` for each path that was looked at: whether it is shared may be news. */
   onWalked(listener: (hash: Uint8Array, isShared: boolean) => void): Disposable {
     this.#onWalked.add(listener)
     return { [Symbol.dispose]: () => void this.#onWalked.delete(listener) }

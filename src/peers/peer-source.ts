@@ -53,7 +53,7 @@ export interface PeerSourceComponents extends ContentFetchComponents {
 /**
  * Paths from other nodes: connected neighbours are asked first, all at once, but for those whose
  * filter says that they do not have the path; the DHT is searched where none of them has it, or
- * what they have is no good to whoever asks. Where the DHT is just the neighbours it is not searched.
+ * what they have is no good to whoever asks. A DHT of nobody but neighbours is not searched.
  */
 export class PeerSource implements PathSource {
   readonly name = 'peers'

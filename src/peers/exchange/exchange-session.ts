@@ -39,7 +39,7 @@ export interface Ask {
   readonly lasts?: boolean
   /** How long its peer may say nothing, in ms; by default as long as for any request. */
   readonly silenceMs?: number
-  /** Whether it may fail without that saying anything of the peer, unless that breaks the protocol. */
+  /** Whether that it fails says nothing of the peer, unless the peer breaks the protocol. */
   readonly isOptional?: boolean
   /**
    * Takes each part of the answer. What it throws ends the request; the request is over only when

@@ -24,7 +24,7 @@ export const FILL_MAX = 0.8
 /**
  * A Bloom filter over keyed hashes: never without what was added; what was not is in it with a
  * chance of 0.3 % when it is new, and of 0.8 % when it is full. Where a hash goes is the same for
- * all who speak the exchange protocol (double hashing, enhanced: P. C. Dillinger, P. Manolios: Bloom
+ * all who speak the exchange protocol (enhanced double hashing: P. C. Dillinger, P. Manolios, Bloom
  * filters in probabilistic verification, 2004).
  */
 export class BloomFilter {

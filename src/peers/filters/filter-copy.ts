@@ -26,9 +26,9 @@ interface Snapshot {
 }
 
 /**
- * A peer's filter as it has been told here so far. A filter is a hint: who says yes to everything is
- * asked for everything, as if there were no filter, and is dropped as too full; who says no to what
- * it has is not asked.
+ * A peer's filter as it has been told here so far. A filter is a hint: who says yes to everything
+ * would be asked for everything, as if there were no filter, which is no loss; it is dropped as too
+ * full to be worth its room. Who says no to what it has is not asked.
  */
 export class FilterCopy {
   readonly #hasher: PathHasher

@@ -126,7 +126,7 @@ test('a filter tells nothing of private paths', async () => {
   expect((await news.next()).value).toEqual({ snapshotBytes: FILTER_BYTES_MIN })
   const { value: part } = await news.next()
   expect(part?.bits?.length).toBe(FILTER_BYTES_MIN)
-  expect(part?.bits?.every((byte) => byte === 0)).toBe(true)
+  expect(part?.bits?.every((byte: number) => byte === 0)).toBe(true)
   await news.return(undefined)
 })
 
