@@ -33,7 +33,7 @@ export const SNAPSHOT_PAUSE_MS = 10_000
 /** How long a peer may take for a snapshot, so that others get theirs. */
 export const SNAPSHOT_MS = 60_000
 
-/** How many paths are hashed before others have their turn: 1 to 2 ms. */
+/** How many paths are hashed before others have their turn. */
 const SLICE = 4_096
 
 /** What it works with. */

@@ -3,7 +3,7 @@ import { STORE_PATH_HASH_BYTES } from '../../nix/store-path.ts'
 const CAPACITY_MIN = 1024
 
 /**
- * A set of the hash parts of store paths, 20 bytes each in one array: a million take 35 MB. Whoever
+ * A set of the hash parts of store paths, 20 bytes each in one array: a million take 30 MB. Whoever
  * goes through them from the last to the first misses none that was there when it began, though
  * others come and go meanwhile.
  */

@@ -6,7 +6,7 @@ import type { LocalPathInfoStore, StoreEvent } from '../../pathinfo/path-info-st
 import { type ReadAccess, reachesRoot } from '../../pathinfo/read-access.ts'
 import { PathHashSet } from './path-hash-set.ts'
 
-/** How many paths are looked at before others have their turn: about 20 ms. */
+/** How many paths are looked at before others have their turn. */
 const SLICE = 2_048
 
 /** What is known of which paths others may be told of. */

@@ -222,7 +222,7 @@ test('a million paths do not keep others waiting', { timeout: 60_000 }, async ()
   const told = serving.watch('a', KEY, call)
   expect((await told.next()).value).toEqual({ snapshotBytes: 1_500_000 })
   clearInterval(timer)
-  expect(longestMs).toBeLessThan(500) // 5 ms by itself; other work is on the machine
+  expect(longestMs).toBeLessThan(500) // it was 13, beside other work on the machine
   await told.return(undefined)
   await paths.stop()
 })
