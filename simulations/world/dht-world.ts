@@ -36,6 +36,10 @@ export class DhtWorld implements ProviderRouting {
     return this.#servers.length
   }
 
+  get servers(): readonly string[] {
+    return this.#servers.map(({ info }) => info.id.toString())
+  }
+
   async *findProviders(): AsyncGenerator<PeerInfo> {}
 
   async *closestServers(multihash: Uint8Array): AsyncGenerator<PeerInfo> {

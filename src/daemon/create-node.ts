@@ -20,7 +20,6 @@ import { SecretKey } from '../nix/key.ts'
 import { NamedDocumentStore } from '../pathinfo/named-document-store.ts'
 import { OwnerSharing } from '../pathinfo/owner-sharing.ts'
 import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
-import type { ReadAccess } from '../pathinfo/read-access.ts'
 import { ShareChoices } from '../pathinfo/share-choices.ts'
 import { SharePolicy } from '../pathinfo/share-policy.ts'
 import { SharedContent } from '../pathinfo/shared-content.ts'
@@ -32,6 +31,9 @@ import { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
 import { Announcer } from '../peers/announcer.ts'
 import { ExchangeClient } from '../peers/exchange/exchange-client.ts'
 import { ExchangeServer } from '../peers/exchange/exchange-server.ts'
+import { FilterServing } from '../peers/filters/filter-serving.ts'
+import { NeighbourFilters } from '../peers/filters/neighbour-filters.ts'
+import { SharedPaths } from '../peers/filters/shared-paths.ts'
 import { HolderCensus } from '../peers/holder-census.ts'
 import { Host } from '../peers/host.ts'
 import { loadIdentity } from '../peers/identity.ts'
@@ -171,7 +173,7 @@ async function openSharing(
 }
 
 async function joinPeers(
-  components: { castore: Castore; pathInfos: LocalPathInfoStore; access: ReadAccess; log: Log },
+  components: { castore: Castore; pathInfos: LocalPathInfoStore; access: SharedContent; log: Log },
   config: Config,
 ) {
   const { castore, pathInfos, access, log } = components
@@ -186,22 +188,15 @@ async function joinPeers(
 
   // Asking.
   const router = new DhtRouter({ routing: host.contentRouting, self: host.id, clock })
-  const limitOf = (bytesPerSecond: number | undefined): RateLimit | undefined =>
-    bytesPerSecond === undefined ? undefined : new RateLimit({ clock }, { bytesPerSecond })
   const downloads = limitOf(config.peers.download_rate)
   const client = new ExchangeClient({ network: host, ledger, clock, log }, { downloads })
   const asker = new PathAsker({ client })
-  const fetching = { castore, client, ledger, clock, random, log }
+  const fetching = { castore, client, ledger, network: host, clock, random, log }
   const swarms = new Swarms({ clock, access })
-  const source = new PeerSource({
-    ...fetching,
-    network: host,
-    router,
-    asker,
-    self: host.id,
-    swarms,
-  })
-  const content = new PeerContentSource({ ...fetching, network: host, underWay: swarms })
+  const filters = new NeighbourFilters({ client, network: host, clock, log })
+  const finding = { router, asker, self: host.id, swarms, filters }
+  const source = new PeerSource({ ...fetching, ...finding })
+  const content = new PeerContentSource({ ...fetching, underWay: swarms })
   const stopAsking = async (): Promise<void> => {
     asker.stop()
     swarms.stop()
@@ -215,22 +210,23 @@ async function joinPeers(
     access: new SwarmAccess({ access, swarms }),
   }
   const uploads = limitOf(config.peers.upload_rate)
-  const answering = { ...serving, pathInfos, swarms, uploads, clock, offences: client, log }
+  const paths = new SharedPaths({ pathInfos, shared: access, log })
+  const telling = { swarms, filters: new FilterServing({ paths, clock }), uploads }
+  const answering = { ...serving, pathInfos, ...telling, clock, offences: client, log }
   const server = new ExchangeServer(answering)
   host.onChannel((peer, channel) => void server.serve(peer, channel))
   const announcing = { router, pathInfos, castore, share: access, clock, log }
   const rate = { bytesPerSecond: config.announce_rate }
   const announcer = new Announcer(announcing, { mode: config.announce, ...rate })
 
-  const census = new HolderCensus({
-    network: host,
-    asker,
-    ledger,
-    traffic: host.traffic,
-    clock,
-    log,
-  })
-  return { host, ledger, source, content, census, services: [bans, host, asking, announcer] }
+  const census = new HolderCensus({ ...fetching, asker, traffic: host.traffic })
+  const services = [bans, paths, host, asking, filters, announcer]
+  return { host, ledger, source, content, census, services }
+}
+
+function limitOf(bytesPerSecond: number | undefined): RateLimit | undefined {
+  if (bytesPerSecond === undefined) return undefined
+  return new RateLimit({ clock: systemClock }, { bytesPerSecond })
 }
 
 /** Wires who answers for what is not held to those who may have it. */

@@ -67,6 +67,7 @@ export class SharedContent implements Service, ReadAccess {
     isClosed: false,
   }
   #settingState: Promise<void> = Promise.resolve()
+  readonly #onWalked = new Set<(hash: Uint8Array, isShared: boolean) => void>()
   readonly #waiting = new Map<string, Waiting>()
   #walking = 0
   #wake = Promise.withResolvers<void>()
@@ -128,6 +129,17 @@ export class SharedContent implements Service, ReadAccess {
     if (reachesRoot(this, pathInfo.node)) return true
     await this.#hurried(pathInfo.storePath.hash, call)
     return this.shares(pathInfo) && reachesRoot(this, pathInfo.node)
+  }
+
+  /** Whether a path by this hash part was found to be shared, and all that it reaches is marked. */
+  isMarked(hash: Uint8Array): boolean {
+    return this.#counts('shared-path', hash)
+  }
+
+  /** Calls `listener` for each path that was looked at: whether it is shared may be news. */
+  onWalked(listener: (hash: Uint8Array, isShared: boolean) => void): Disposable {
+    this.#onWalked.add(listener)
+    return { [Symbol.dispose]: () => void this.#onWalked.delete(listener) }
   }
 
   /**
@@ -293,6 +305,8 @@ export class SharedContent implements Service, ReadAccess {
       if (isShared) await marker.mark(pathInfo.node, call)
       const own: Mark = { kind: isShared ? 'shared-path' : 'private-path', key: hash }
       await marks.mark(isShared ? [own, root] : [own], generation)
+      const isTold = isShared && this.#counts('shared-path', hash)
+      for (const listener of this.#onWalked) listener(hash, isTold)
     } catch (error) {
       const hashText = encodeNixBase32(hash)
       if (!call.signal.aborted)

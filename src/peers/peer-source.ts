@@ -6,6 +6,7 @@ import type { PathInfo } from '../pathinfo/path-info.ts'
 import { claimIdentity, contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { FetchProgress } from '../substitution/fetch-progress.ts'
 import type { Offer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
+import type { NeighbourFilters } from './filters/neighbour-filters.ts'
 import { searchHolders } from './holder-search.ts'
 import type { PathAsker } from './path-asker.ts'
 import { peerError } from './peer-error.ts'
@@ -45,11 +46,14 @@ export interface PeerSourceComponents extends ContentFetchComponents {
   readonly self: string
   /** Where fetches are known to others while they go on. */
   readonly swarms: Swarms
+  /** Which neighbours need not be asked; all are where it is left out. */
+  readonly filters?: Pick<NeighbourFilters, 'has' | 'mayHave' | 'hasNews'>
 }
 
 /**
- * Paths from other nodes: connected neighbours are asked first, all at once; the DHT is searched
- * where none of them has the path, or what they have is no good to whoever asks.
+ * Paths from other nodes: connected neighbours are asked first, all at once, but for those whose
+ * filter says that they do not have the path; the DHT is searched where none of them has it, or
+ * what they have is no good to whoever asks. A DHT of nobody but neighbours is not searched.
  */
 export class PeerSource implements PathSource {
   readonly name = 'peers'
@@ -64,8 +68,23 @@ export class PeerSource implements PathSource {
 
   async *find(hash: Uint8Array, call: Call): AsyncGenerator<Offer> {
     const inquiry = new Inquiry(this.#components, hash)
-    yield* inquiry.offersOf(inquiry.askNeighbours(), call)
-    if (this.#searches.take()) yield* inquiry.offersOf(inquiry.askFurther(), call)
+    const neighbours = inquiry.neighbours()
+    if (neighbours.length > 0) yield* inquiry.offersOf(inquiry.askAll(neighbours), call)
+    if (this.#isAmongNeighbours() || !this.#searches.take()) return
+    yield* inquiry.offersOf(inquiry.askFurther(), call)
+  }
+
+  hasNews(hash: Uint8Array, sinceMs: number): boolean {
+    return this.#components.filters?.hasNews(hash, sinceMs) === true
+  }
+
+  /** Whether all DHT servers that are known are neighbours that have told what they share. */
+  #isAmongNeighbours(): boolean {
+    const { router, filters, network } = this.#components
+    if (filters === undefined || router.servers === undefined || router.reach === 0) return false
+    if (router.reach > network.connected().length) return false
+    for (const server of router.servers) if (!filters.has(server)) return false
+    return true
   }
 }
 
@@ -119,11 +138,17 @@ class Inquiry {
     }
   }
 
-  async askNeighbours(): Promise<void> {
-    const { network, clock, ledger } = this.#components
-    const limit = deadline(clock, NEIGHBOURS_MS, 'asking the neighbours')
-    const welcome = network.connected().filter(({ id }) => ledger.standing(id) === 'welcome')
-    await Promise.all(welcome.map(({ id }) => this.#askOne(id, limit)))
+  /** Who may have the path and can be asked. */
+  neighbours(): string[] {
+    const { network, ledger, filters } = this.#components
+    const ids = network.connected().map(({ id }) => id)
+    const isWelcome = (id: string): boolean => ledger.standing(id) === 'welcome'
+    return ids.filter((id) => isWelcome(id) && filters?.mayHave(id, this.#hash) !== false)
+  }
+
+  async askAll(peers: readonly string[]): Promise<void> {
+    const limit = deadline(this.#components.clock, NEIGHBOURS_MS, 'asking the neighbours')
+    await Promise.all(peers.map((id) => this.#askOne(id, limit)))
     limit.clear()
   }
 

@@ -13,33 +13,39 @@ export const MISSES_MAX = 65_536
 export class MissMemory {
   readonly #clock: Clock
   readonly #missMs: number
-  readonly #until = new Map<string, number>()
+  readonly #misses = new Map<string, { readonly sinceMs: number; readonly untilMs: number }>()
 
   constructor(components: { clock: Clock }, init: { missMs?: number } = {}) {
     this.#clock = components.clock
     this.#missMs = init.missMs ?? MISS_MS
   }
 
-  remember(key: string): void {
+  /** `sinceMs` is when asking began: what came later may have been missed. */
+  remember(key: string, sinceMs: number = this.#clock.now()): void {
     const nowMs = this.#clock.now()
-    this.#until.delete(key) // to the end: the map is in the order of expiry
-    this.#until.set(key, nowMs + this.#missMs)
-    for (const [oldest, until] of this.#until) {
-      if (until > nowMs && this.#until.size <= MISSES_MAX) return
-      this.#until.delete(oldest)
+    this.#misses.delete(key) // to the end: the map is in the order of expiry
+    this.#misses.set(key, { sinceMs, untilMs: nowMs + this.#missMs })
+    for (const [oldest, { untilMs }] of this.#misses) {
+      if (untilMs > nowMs && this.#misses.size <= MISSES_MAX) return
+      this.#misses.delete(oldest)
     }
   }
 
   has(key: string): boolean {
-    const until = this.#until.get(key)
-    if (until === undefined) return false
-    if (until > this.#clock.now()) return true
-    this.#until.delete(key)
-    return false
+    return this.sinceMs(key) !== undefined
+  }
+
+  /** When a path was last asked for that nobody had, in ms; undefined where that is not known. */
+  sinceMs(key: string): number | undefined {
+    const miss = this.#misses.get(key)
+    if (miss === undefined) return undefined
+    if (miss.untilMs > this.#clock.now()) return miss.sinceMs
+    this.#misses.delete(key)
+    return undefined
   }
 
   /** Something has changed, such as a new neighbour: every path is worth asking for again. */
   forgetAll(): void {
-    this.#until.clear()
+    this.#misses.clear()
   }
 }

@@ -33,4 +33,6 @@ export interface PathSource {
    * distinct claim once, as it comes in; nothing where nobody has the path.
    */
   find(hash: Uint8Array, call: Call): AsyncIterable<Offer>
+  /** Whether a path that nobody had may have come to somebody since a moment, in ms. */
+  hasNews?(hash: Uint8Array, sinceMs: number): boolean
 }

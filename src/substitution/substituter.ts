@@ -68,8 +68,15 @@ export class Substituter {
     const key = encodeNixBase32(hash)
     const known = this.#candidate(key)
     if (known !== undefined) return known.claim.pathInfo
-    if (this.#misses.has(key)) return undefined
+    if (this.#isMissing(hash, key)) return undefined
     return await this.#describing.run(key, (shared) => this.#ask(hash, key, shared), call)
+  }
+
+  /** Whether nobody had a path a moment ago, and nobody has said anything since. */
+  #isMissing(hash: Uint8Array, key: string): boolean {
+    const sinceMs = this.#misses.sinceMs(key)
+    if (sinceMs === undefined) return false
+    return !this.#components.sources.some((source) => source.hasNews?.(hash, sinceMs))
   }
 
   async #held(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
@@ -79,11 +86,12 @@ export class Substituter {
   }
 
   async #ask(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
+    const sinceMs = this.#components.clock.now()
     for await (const candidate of this.#offered(hash, [], call)) {
       this.#remember(key, candidate)
       return candidate.claim.pathInfo
     }
-    this.#misses.remember(key)
+    this.#misses.remember(key, sinceMs)
     return undefined
   }
 

@@ -488,4 +488,57 @@ export const GUARDS: readonly Guard[] = [
     undone: '',
     tests: ['test/peers/finding.test.ts'],
   },
+  {
+    name: 'filters: what can not be told of is left out',
+    file: 'src/peers/filters/shared-paths.ts',
+    guard: 'if (shared.isMarked(hash)) coming.add(hash)',
+    undone: 'coming.add(hash)',
+    tests: ['test/peers/filters/shared-paths.test.ts'],
+  },
+  {
+    name: 'filters: what is not shared is left out',
+    file: 'src/peers/filters/shared-paths.ts',
+    guard: '      if (isShared) this.#add(hash)\n      else this.#remove(hash, true)',
+    undone: '      this.#add(hash)',
+    tests: ['test/peers/filters/filters.test.ts'],
+  },
+  {
+    name: 'filters: no more is kept than there is room for',
+    file: 'src/peers/filters/filter-copy.ts',
+    guard: "if (!this.#room(bytes)) throw tooMuch('filters of more bytes than are kept')",
+    undone: '',
+    tests: [
+      'test/peers/filters/filter-copy.test.ts',
+      'test/peers/filters/neighbour-filters.test.ts',
+    ],
+  },
+  {
+    name: 'filters: only so much news is taken of one filter',
+    file: 'src/peers/filters/filter-copy.ts',
+    guard:
+      "if (this.#added > addedMax(filter.bytes.length)) throw tooMuch('more news than fits in')",
+    undone: '',
+    tests: ['test/peers/filters/filter-copy.test.ts'],
+  },
+  {
+    name: 'filters: a flood of news ends the request',
+    file: 'src/peers/filters/neighbour-filters.ts',
+    guard: 'if (!allowance.take()) throw flood()',
+    undone: 'allowance.take()',
+    tests: ['test/peers/filters/neighbour-filters.test.ts'],
+  },
+  {
+    name: 'filters: one on each channel',
+    file: 'src/peers/exchange/exchange-server.ts',
+    guard: 'if (!served.hasFilter) {',
+    undone: 'if (served.peer !== undefined) {',
+    tests: ['test/peers/filters/filters.test.ts'],
+  },
+  {
+    name: 'filters: a peer waits for its next snapshot',
+    file: 'src/peers/filters/filter-serving.ts',
+    guard: '        await this.#pause(peer, call)\n',
+    undone: '',
+    tests: ['test/peers/filters/filter-serving.test.ts'],
+  },
 ]

@@ -9,7 +9,7 @@ import { connected, type PeerNode, peerNode, storePath, takeIn } from '../fixtur
 import { directory, file, inPieces, narOf } from '../nar/trees.ts'
 
 const MIB = 1024 * 1024
-const STALL_MS = 500
+const STALL_MS = 800
 
 /** No fetch may take longer than this, whoever takes part. */
 const FETCH_MS_MAX = 5_000

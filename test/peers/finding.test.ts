@@ -195,7 +195,7 @@ test('twenty names of nobody cost a moment, and the honest holder is found', asy
   await seeker.host.disconnect(holder.host.id) // the two may have met by the DHT
   const begunMs = performance.now()
   expect(await seeker.substituter.obtain(path.hash, call)).toBeDefined()
-  expect(performance.now() - begunMs).toBeLessThan(DHT_MS + 1_000)
+  expect(performance.now() - begunMs).toBeLessThan(2 * DHT_MS + 1_000)
 })
 
 test('a place where packets get lost costs one short wait, and is remembered', async () => {

@@ -7,7 +7,7 @@ import { LAB_REQUEST_MS, makespanOf } from '../../simulations/scenarios/swarm-sc
 import { runSwarm, type SwarmOptions } from '../../simulations/world/swarm-world.ts'
 
 /** Seeds of each world; `npm run simulate` takes any number. */
-const SEEDS = [1, 2, 3]
+const SEEDS = [1, 2]
 
 /** What `npm run lan -- blob` measured, the middle of several runs, in T and in copies. */
 const LAB = { makespan: 1.32, copies: 1.13 }
@@ -29,7 +29,7 @@ test.each(Object.entries(WORLDS))(
   '%s: all get everything, liars alone are banned',
   async (_, options) => {
     for (const seed of SEEDS) {
-      const fate = await runSwarm({ pieces: 128, ...options, seed })
+      const fate = await runSwarm({ pieces: 96, ...options, seed })
       expect(fate.violations, `seed ${seed}`).toEqual([])
       expect(fate.failures, `seed ${seed}`).toBe(0)
       if ('liars' in options) expect(fate.bans, `seed ${seed}`).toBeGreaterThan(0)

@@ -54,7 +54,8 @@ export class ExchangeClient {
       await session.request(ask, call)
       this.#ledger.commend(peer)
     } catch (error) {
-      if (!call.signal.aborted) this.reportError(peer, error)
+      const isOfNote = ask.isOptional !== true || isBreach(error)
+      if (!call.signal.aborted && isOfNote) this.reportError(peer, error)
       throw error
     }
   }
@@ -109,4 +110,8 @@ export class ExchangeClient {
 
 function keyOf(purpose: Purpose, peer: string): string {
   return `${purpose} ${peer}`
+}
+
+function isBreach(error: unknown): boolean {
+  return error instanceof PeerError && misdeedOf(error.fault) === 'lied'
 }

@@ -3,11 +3,13 @@ import type { Digest } from '../../foundation/digest.ts'
 import { Request, Response } from '../../generated/cairn/exchange/v1/exchange.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import { toWireSigned } from '../../pathinfo/path-info-codec.ts'
+import type { FilterNews } from '../filters/filter-news.ts'
 import type { Availability } from '../swarm/availability.ts'
 import { FrameError, malformedFrame } from './frame-error.ts'
 import type { Answer, ChunkAnswer, Want } from './want.ts'
 import {
   fromWireAvailability,
+  fromWireFilter,
   fromWireLayoutAnswer,
   fromWirePathInfoAnswer,
   fromWireWant,
@@ -15,6 +17,8 @@ import {
 
 /** Chunks up to this many bytes are copied together: a piece of its own costs more than that. */
 const COPY_BYTES_MAX = 16 * 1024
+
+const NOTHING = new Uint8Array(0)
 
 /**
  * A request as it arrives: what is wanted, or that an earlier request is taken back, or something
@@ -78,6 +82,8 @@ function fromWireResponse({ id, answer }: Response): IncomingResponse {
       return { id, answer: { type: 'chunks', chunks: answer.chunks.chunks } }
     case 'availability':
       return { id, answer: fromWireAvailability(answer.availability) }
+    case 'filter':
+      return { id, answer: fromWireFilter(answer.filter) }
     case 'absent':
       return { id, answer: { type: 'absent', indices: answer.absent.indices } }
     case 'refused':
@@ -111,6 +117,8 @@ function wireWant(want: Want | 'cancel'): NonNullable<Request['want']> {
       }
     case 'swarm':
       return { $case: 'swarm', swarm: { root: want.root.bytes, pieces: want.pieces } }
+    case 'filter':
+      return { $case: 'filter', filter: { key: want.key } }
   }
 }
 
@@ -124,6 +132,8 @@ function wireAnswer(answer: Exclude<Answer, { type: 'chunks' }>): NonNullable<Re
       return layoutAnswer(answer)
     case 'availability':
       return availabilityAnswer(answer.availability)
+    case 'filter':
+      return filterAnswer(answer.news)
     case 'absent':
       return { $case: 'absent', absent: { indices: [...answer.indices] } }
     case 'refused':
@@ -147,6 +157,14 @@ function availabilityAnswer({
 }: Availability): NonNullable<Response['answer']> {
   const lists = { added: [...added], claimed: [...claimed], released: [...released] }
   return { $case: 'availability', availability: { complete, held, ...lists, ...division } }
+}
+
+function filterAnswer({
+  snapshotBytes,
+  bits = NOTHING,
+  added = NOTHING,
+}: FilterNews): NonNullable<Response['answer']> {
+  return { $case: 'filter', filter: { snapshotBytes, bits, added } }
 }
 
 function layoutAnswer({

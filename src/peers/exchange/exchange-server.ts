@@ -13,6 +13,7 @@ import { SharedCastore } from '../../pathinfo/shared-castore.ts'
 import { peerError } from '../peer-error.ts'
 import { ChunkServing } from './chunk-serving.ts'
 import { decodeRequest, encodeResponse, type IncomingRequest } from './exchange-codec.ts'
+import { type FilterSource, NO_FILTERS } from './filter-source.ts'
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import { FrameError } from './frame-error.ts'
 import { OutboardServing, SERVING_OUTBOARD_BYTES_MAX } from './outboard-serving.ts'
@@ -45,6 +46,8 @@ export interface ExchangeServerComponents {
   readonly access: ReadAccess
   /** What is being fetched. */
   readonly swarms: SwarmSource
+  /** Which paths are shared; nobody is told where it is left out. */
+  readonly filters?: FilterSource
   /** How fast chunks may be sent to all peers together; without end where it is left out. */
   readonly uploads?: RateLimit | undefined
   readonly clock: Clock
@@ -65,6 +68,8 @@ interface ServedChannel {
   readonly requests: Map<number, AbortController>
   /** How many swarms it watches. */
   watches: number
+  /** Whether it is told which paths are shared. */
+  hasFilter: boolean
 }
 
 /** Answers what peers ask, from what this node holds and shares. */
@@ -95,6 +100,7 @@ export class ExchangeServer {
       sending: new Semaphore(1),
       requests: new Map(),
       watches: 0,
+      hasFilter: false,
     }
     const over = new AbortController()
     void this.#watchFrames(channel, over)
@@ -199,6 +205,8 @@ export class ExchangeServer {
       }
       case 'swarm':
         return await this.#serveSwarm(want, send, served, call)
+      case 'filter':
+        return await this.#serveFilter(want.key, send, served, call)
     }
   }
 
@@ -216,6 +224,28 @@ export class ExchangeServer {
     } finally {
       served.watches--
     }
+  }
+
+  async #serveFilter(
+    key: Uint8Array,
+    send: (answer: Answer) => Promise<void>,
+    served: ServedChannel,
+    call: Call,
+  ): Promise<void> {
+    const { filters = NO_FILTERS } = this.#components
+    let isTold = false
+    if (!served.hasFilter) {
+      served.hasFilter = true
+      try {
+        for await (const news of filters.watch(served.peer, key, call)) {
+          isTold = true
+          await send({ type: 'filter', news })
+        }
+      } finally {
+        served.hasFilter = false
+      }
+    }
+    if (!isTold) await send({ type: 'absent', indices: [0] })
   }
 
   async #servePathInfos(

@@ -37,6 +37,10 @@ export interface Ask {
   readonly bytes: number
   /** It goes on until it is taken back, as long as the peer says something from time to time. */
   readonly lasts?: boolean
+  /** How long its peer may say nothing, in ms; by default as long as for any request. */
+  readonly silenceMs?: number
+  /** Whether that it fails says nothing of the peer, unless the peer breaks the protocol. */
+  readonly isOptional?: boolean
   /**
    * Takes each part of the answer. What it throws ends the request; the request is over only when
    * all that it returned has resolved.
@@ -177,13 +181,14 @@ export class ExchangeSession {
   /** Ends the request when its peer shows no sign of life for too long, or takes far too long. */
   async #watch(id: number, request: OpenRequest, over: AbortSignal): Promise<void> {
     const begunMs = this.#clock.now()
+    const silenceMs = request.ask.silenceMs ?? this.#stallMs
     try {
       for (;;) {
         const bytesBefore = this.#channel.receivedBytes
-        await this.#clock.sleep(this.#stallMs, { signal: over })
+        await this.#clock.sleep(silenceMs, { signal: over })
         const nowMs = this.#clock.now()
         const trickled = this.#channel.receivedBytes - bytesBefore < STALL_BYTES
-        const isSilent = trickled && nowMs - this.#lastSignUpTo(id, request) >= this.#stallMs
+        const isSilent = trickled && nowMs - this.#lastSignUpTo(id, request) >= silenceMs
         const isTooLong = request.ask.lasts !== true && nowMs - begunMs >= REQUEST_MS_MAX
         if (isSilent || isTooLong) break
       }

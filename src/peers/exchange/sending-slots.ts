@@ -11,8 +11,8 @@ export interface Waiting<Piece> {
 
 /**
  * Turns to send: so many at once, because many who get a little each wait long for their first
- * piece, and have nothing to give on until then. Of those who wait, whose piece was sent least often
- * is next: what few have spreads first. Plain data.
+ * piece, and have nothing to give on until then. Of those who wait, whose piece was sent least
+ * often is next: what few have spreads first. Plain data.
  */
 export class SendingSlots<Piece> {
   readonly #slots: number

@@ -2,12 +2,14 @@ import { fromWireLayout } from '../../castore/blob-layout-codec.ts'
 import { Digest } from '../../foundation/digest.ts'
 import type {
   AvailabilityAnswer,
+  FilterAnswer,
   LayoutAnswer,
   PathInfoAnswer,
   Request,
 } from '../../generated/cairn/exchange/v1/exchange.ts'
 import { STORE_PATH_HASH_BYTES } from '../../nix/store-path.ts'
 import { fromWireSigned } from '../../pathinfo/path-info-codec.ts'
+import { FILTER_KEY_BYTES } from '../filters/sip-hash.ts'
 import { malformedFrame } from './frame-error.ts'
 import { type Answer, WANTS_MAX, type Want } from './want.ts'
 
@@ -40,6 +42,8 @@ export function fromWireWant(
         root: Digest.of(want.swarm.root),
         pieces: Digest.of(want.swarm.pieces).bytes,
       }
+    case 'filter':
+      return { type: 'filter', key: checkedKey(want.filter.key) }
   }
 }
 
@@ -63,6 +67,21 @@ export function fromWireAvailability(message: AvailabilityAnswer): Answer {
   const division = members === 0 ? {} : { division: { members, rank } }
   const availability = { complete, added, claimed, released, ...(held && { held }), ...division }
   return { type: 'availability', availability }
+}
+
+/** What is told of a filter, of its message. */
+export function fromWireFilter({ snapshotBytes, bits, added }: FilterAnswer): Answer {
+  return {
+    type: 'filter',
+    news: { bits, added, ...(snapshotBytes !== undefined && { snapshotBytes }) },
+  }
+}
+
+function checkedKey(key: Uint8Array): Uint8Array {
+  if (key.length !== FILTER_KEY_BYTES) {
+    throw malformedFrame(`the key of a filter has ${FILTER_KEY_BYTES} bytes, not ${key.length}`)
+  }
+  return key
 }
 
 function checkedDigests(digests: readonly Uint8Array[]): Digest[] {

@@ -1,6 +1,7 @@
 import type { ChunkRef } from '../../castore/blob-store.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
+import type { FilterNews } from '../filters/filter-news.ts'
 import type { Availability } from '../swarm/availability.ts'
 
 /** How many things one request may name. */
@@ -35,6 +36,8 @@ export type Want =
       /** The id of the list of pieces that their numbers are of. */
       readonly pieces: Uint8Array
     }
+  /** Which paths a peer shares, as a filter under this key, now and from now on. */
+  | { readonly type: 'filter'; readonly key: Uint8Array }
 
 /** A chunk in an answer. */
 export interface ChunkAnswer {
@@ -60,6 +63,7 @@ export type Answer =
       readonly chunks: readonly ChunkAnswer[]
     }
   | { readonly type: 'availability'; readonly availability: Availability }
+  | { readonly type: 'filter'; readonly news: FilterNews }
   | { readonly type: 'absent'; readonly indices: readonly number[] }
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'done' }

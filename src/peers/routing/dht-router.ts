@@ -45,6 +45,8 @@ const NAMED_PEER_BYTES = 80
 export interface ProviderRouting {
   /** How many DHT servers are known. */
   readonly serversKnown: number
+  /** The ids of these servers. */
+  readonly servers: Iterable<string>
   /** Where this node is reached, as multiaddrs without its id. */
   readonly ownAddresses: readonly Uint8Array[]
   /** Who has what a key stands for; it ends at 20 names, or a few more. */
@@ -76,6 +78,10 @@ export class DhtRouter implements Router {
 
   get reach(): number {
     return Math.min(this.#routing.serversKnown, SERVERS_PER_KEY)
+  }
+
+  get servers(): Iterable<string> {
+    return this.#routing.servers
   }
 
   async *holders(key: Uint8Array, call: Call): AsyncGenerator<Peer> {

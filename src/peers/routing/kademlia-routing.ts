@@ -1,4 +1,4 @@
-import type { ContentRouting, Libp2p, PeerInfo } from '@libp2p/interface'
+import type { ContentRouting, Libp2p, PeerId, PeerInfo } from '@libp2p/interface'
 import type { KadDHT, SingleKadDHT } from '@libp2p/kad-dht'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { CODE_P2P, type Multiaddr } from '@multiformats/multiaddr'
@@ -20,6 +20,9 @@ export function kademliaRouting(node: Node, protocol: string): ProviderRouting {
   return {
     get serversKnown() {
       return dht.routingTable.size
+    },
+    get servers() {
+      return serversOf(dht)
     },
     get ownAddresses() {
       const addresses = node.getMultiaddrs().map((it) => it.decapsulateCode(CODE_P2P))
@@ -47,6 +50,13 @@ export function refreshSeldom(dht: KadDHT, intervalMs: number): void {
   const { routingTableRefresh } = dht as { routingTableRefresh?: { refreshInterval: number } }
   if (routingTableRefresh?.refreshInterval === undefined) throw new Error('kad-dht has changed')
   routingTableRefresh.refreshInterval = intervalMs
+}
+
+/** kad-dht tells no more than how many there are, but has them in the table that it counts. */
+function* serversOf(dht: SingleKadDHT): Generator<string> {
+  const { kb } = dht.routingTable as { kb?: { toIterable(): Iterable<{ peerId: PeerId }> } }
+  if (kb === undefined) throw new Error('kad-dht has changed')
+  for (const { peerId } of kb.toIterable()) yield peerId.toString()
 }
 
 /** Addresses that others may reach first, and of those the shortest. */

@@ -18,6 +18,8 @@ export interface Announced {
 export interface Router {
   /** How many nodes would be told of a key just now, as far as is known. */
   readonly reach: number
+  /** Ids of all who are known to be asked who has what; left out where that can not be told. */
+  readonly servers?: Iterable<string>
   /** Peers that say they have what the key stands for, as they are found: hints, no promises. */
   holders(key: Uint8Array, call: Call): AsyncIterable<Peer>
   /**

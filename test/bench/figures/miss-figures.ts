@@ -1,5 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { STORE_PATH_HASH_BYTES } from '../../../src/nix/store-path.ts'
+import { BloomFilter } from '../../../src/peers/filters/bloom-filter.ts'
+import { FILTER_KEY_BYTES, PathHasher } from '../../../src/peers/filters/sip-hash.ts'
 import type { Figure } from '../figure.ts'
 import { median, program, RUNS } from '../measure.ts'
 import { type BenchKey, startFetcher, startSource } from '../nodes.ts'
@@ -23,8 +27,43 @@ done = function(summary, latency, requests)
 end
 `
 
-/** Questions for paths that nobody has, with a neighbour that is asked about each. */
+/** Of how many paths a filter is made. */
+const FILTER_PATHS = 100_000
+
+/** Questions for paths that nobody has, with a neighbour that has told what it shares. */
 export async function missFigures(scratch: string, key: BenchKey): Promise<Figure[]> {
+  return [...(await askingFigures(scratch, key)), filterFigure()]
+}
+
+/** What a snapshot of the filter takes, and how often it is wrong. */
+function filterFigure(): Figure {
+  const hasher = new PathHasher(randomBytes(FILTER_KEY_BYTES))
+  const parts = randomBytes(2 * FILTER_PATHS * STORE_PATH_HASH_BYTES)
+  const times: number[] = []
+  let filter = BloomFilter.sizedFor(FILTER_PATHS)
+  for (let run = 0; run < RUNS + 1; run++) {
+    filter = BloomFilter.sizedFor(FILTER_PATHS)
+    const begunMs = performance.now()
+    for (let i = 0; i < FILTER_PATHS; i++) {
+      filter.add(hasher.hash(parts, i * STORE_PATH_HASH_BYTES))
+    }
+    if (run > 0) times.push(performance.now() - begunMs)
+  }
+  let wrong = 0
+  for (let i = FILTER_PATHS; i < 2 * FILTER_PATHS; i++) {
+    if (filter.has(hasher.hash(parts, i * STORE_PATH_HASH_BYTES))) wrong++
+  }
+  const bits = (8 * filter.bytes.length) / FILTER_PATHS
+  return {
+    what: 'filter of 100,000 shared paths for one neighbour',
+    value: `${filter.bytes.length} bytes, ${median(times).toFixed(0)} ms`,
+    baseline: '',
+    ratio: `${bits.toFixed(1)} bits a path, ${((100 * wrong) / FILTER_PATHS).toFixed(2)} % wrong`,
+    aim: '≤ 12 bits, ≤ 1 %',
+  }
+}
+
+async function askingFigures(scratch: string, key: BenchKey): Promise<Figure[]> {
   await using source = await startSource(key)
   await using node = await startFetcher(key, source)
   const script = join(scratch, 'misses.lua')

@@ -9,6 +9,10 @@ import {
 import { FrameError } from '../../../src/peers/exchange/frame-error.ts'
 import { FrameSplitter, framePrefix } from '../../../src/peers/exchange/frame-splitter.ts'
 import type { Answer, Want } from '../../../src/peers/exchange/want.ts'
+import { FILTER_BYTES_MAX, FILTER_BYTES_MIN } from '../../../src/peers/filters/bloom-filter.ts'
+import { FilterCopy, FilterError } from '../../../src/peers/filters/filter-copy.ts'
+import { type FilterNews, HASH_BYTES } from '../../../src/peers/filters/filter-news.ts'
+import { PathHasher } from '../../../src/peers/filters/sip-hash.ts'
 import { pathInfoOf } from '../../fixtures/claims.ts'
 import { noise } from '../../fixtures/content.ts'
 import { type FuzzTarget, holds } from '../fuzz-target.ts'
@@ -21,6 +25,7 @@ const WANTS: readonly (Want | 'cancel')[] = [
   { type: 'layouts', digests: DIGESTS },
   { type: 'layouts', digests: DIGESTS, outboards: true },
   { type: 'chunks', digests: DIGESTS },
+  { type: 'filter', key: noise(16, 5) },
   'cancel',
 ]
 
@@ -30,6 +35,8 @@ const ANSWERS: readonly Answer[] = [
   { type: 'layout', index: 2, layout: DIGESTS.map((digest, i) => ({ digest, size: i + 1 })) },
   { type: 'layout', index: 0, layout: [], outboard: noise(64, 4) },
   { type: 'chunks', chunks: [{ index: 0, data: noise(40, 3) }] },
+  { type: 'filter', news: { snapshotBytes: 20_000, bits: noise(40, 6) } },
+  { type: 'filter', news: { added: noise(24, 7) } },
   { type: 'absent', indices: [1, 300] },
   { type: 'refused', reason: 'not today' },
   { type: 'done' },
@@ -64,6 +71,42 @@ const response: FuzzTarget = {
     const again = decodeResponse(encoded)
     holds(equalBytes(concatBytes(encodeResponse(again.id, again.answer)), encoded), 'it reads back')
   },
+}
+
+/** What a peer tells of its filter: however it is put together, no more is kept than there is room. */
+const filterNews: FuzzTarget = {
+  name: 'filter-news',
+  seeds: [
+    concatBytes([
+      filterFrame({ snapshotBytes: FILTER_BYTES_MIN }),
+      filterFrame({ bits: noise(FILTER_BYTES_MIN, 1).map((byte) => byte & 0x55) }),
+      filterFrame({ added: noise(3 * HASH_BYTES, 2) }),
+      filterFrame({}),
+    ]),
+    filterFrame({ snapshotBytes: FILTER_BYTES_MIN, bits: new Uint8Array(FILTER_BYTES_MIN) }),
+  ],
+  dictionary: [filterFrame({ snapshotBytes: 20_000 }), filterFrame({ added: noise(8, 3) })],
+  testRuns: 2_000,
+  isRefusal: (error) => isFrameError(error) || error instanceof FilterError,
+  check: (input) => {
+    const room = (bytes: number): boolean => bytes <= FILTER_BYTES_MAX
+    const copy = new FilterCopy({ hasher: new PathHasher(noise(16, 4)), room })
+    const { frames: found, error } = split(input, input.length)
+    if (error !== undefined) throw error
+    for (const frame of found.split(',')) {
+      const { answer } = decodeResponse(Buffer.from(frame, 'hex'))
+      if (answer.type !== 'filter') continue
+      const isChanged = copy.take(answer.news)
+      holds(!isChanged || copy.isWhole, 'there is news of whole filters only')
+      holds(copy.bytes <= 2 * FILTER_BYTES_MAX, 'it keeps two filters at the most')
+    }
+    const seen = copy.mayHave(noise(20, 5))
+    holds(copy.isWhole || seen, 'without a filter everything may be there')
+  },
+}
+
+function filterFrame(news: FilterNews): Uint8Array {
+  return framed(concatBytes(encodeResponse(1, { type: 'filter', news })))
 }
 
 /** A stream of frames: cut anywhere, the same frames come out. */
@@ -102,4 +145,4 @@ function split(input: Uint8Array, pieceBytes: number): { frames: string; error: 
   return { frames: found.join(), error: undefined }
 }
 
-export const EXCHANGE_TARGETS: readonly FuzzTarget[] = [request, response, frames]
+export const EXCHANGE_TARGETS: readonly FuzzTarget[] = [request, response, frames, filterNews]

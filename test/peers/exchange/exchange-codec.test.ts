@@ -30,9 +30,19 @@ const anyWant: fc.Arbitrary<Want> = fc.oneof(
   fc.record({ type: fc.constant('layouts' as const), digests, outboards: fc.constant(true) }),
   fc.record({ type: fc.constant('chunks' as const), digests }),
   fc.record({ type: fc.constant('swarm' as const), root: digest, pieces: bytes(32) }),
+  fc.record({ type: fc.constant('filter' as const), key: bytes(16) }),
 )
 
+const anyBytes = fc.uint8Array({ maxLength: 300 })
+
 const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
+  fc.record({
+    type: fc.constant('filter' as const),
+    news: fc.record(
+      { bits: anyBytes, added: anyBytes, snapshotBytes: fc.nat(2 ** 32 - 1) },
+      { requiredKeys: ['bits', 'added'] },
+    ),
+  }),
   fc.record({ type: fc.constant('path-info' as const), index, pathInfo: anyPathInfo }),
   fc.record({
     type: fc.constant('directories' as const),
@@ -109,6 +119,8 @@ function sayable(want: Want): unknown {
       return { digests: want.digests.map(({ hex }) => hex), outboards: want.outboards ?? false }
     case 'swarm':
       return [want.root.hex, Buffer.from(want.pieces).toString('hex')]
+    case 'filter':
+      return Buffer.from(want.key).toString('hex')
     default:
       return want.digests.map(({ hex }) => hex)
   }

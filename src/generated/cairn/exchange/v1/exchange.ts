@@ -19,6 +19,7 @@ export interface Request {
     | { $case: "cancel"; cancel: Cancel }
     | { $case: "swarm"; swarm: SwarmWant }
     | { $case: "directories"; directories: DirectoriesWant }
+    | { $case: "filter"; filter: FilterWant }
     | undefined;
 }
 
@@ -49,6 +50,10 @@ export interface SwarmWant {
   pieces: Uint8Array;
 }
 
+export interface FilterWant {
+  key: Uint8Array;
+}
+
 export interface Cancel {
 }
 
@@ -63,6 +68,7 @@ export interface Response {
     | { $case: "done"; done: Done }
     | { $case: "refused"; refused: Refused }
     | { $case: "availability"; availability: AvailabilityAnswer }
+    | { $case: "filter"; filter: FilterAnswer }
     | undefined;
 }
 
@@ -105,6 +111,12 @@ export interface AvailabilityAnswer {
   rank: number;
 }
 
+export interface FilterAnswer {
+  snapshotBytes?: number | undefined;
+  bits: Uint8Array;
+  added: Uint8Array;
+}
+
 export interface Done {
 }
 
@@ -142,6 +154,9 @@ export const Request: MessageFns<Request> = {
         break;
       case "directories":
         DirectoriesWant.encode(message.want.directories, writer.uint32(66).fork()).join();
+        break;
+      case "filter":
+        FilterWant.encode(message.want.filter, writer.uint32(74).fork()).join();
         break;
     }
     return writer;
@@ -222,6 +237,14 @@ export const Request: MessageFns<Request> = {
             }
 
             message.want = { $case: "directories", directories: DirectoriesWant.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.want = { $case: "filter", filter: FilterWant.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -546,6 +569,52 @@ export const SwarmWant: MessageFns<SwarmWant> = {
   },
 };
 
+function createBaseFilterWant(): FilterWant {
+  return { key: new Uint8Array(0) };
+}
+
+export const FilterWant: MessageFns<FilterWant> = {
+  encode(message: FilterWant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key.length !== 0) {
+      writer.uint32(10).bytes(message.key);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FilterWant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFilterWant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseCancel(): Cancel {
   return {};
 }
@@ -614,6 +683,9 @@ export const Response: MessageFns<Response> = {
         break;
       case "availability":
         AvailabilityAnswer.encode(message.answer.availability, writer.uint32(74).fork()).join();
+        break;
+      case "filter":
+        FilterAnswer.encode(message.answer.filter, writer.uint32(82).fork()).join();
         break;
     }
     return writer;
@@ -705,6 +777,14 @@ export const Response: MessageFns<Response> = {
               $case: "availability",
               availability: AvailabilityAnswer.decode(reader, reader.uint32()),
             };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.answer = { $case: "filter", filter: FilterAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1204,6 +1284,74 @@ export const AvailabilityAnswer: MessageFns<AvailabilityAnswer> = {
             }
 
             message.rank = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFilterAnswer(): FilterAnswer {
+  return { snapshotBytes: undefined, bits: new Uint8Array(0), added: new Uint8Array(0) };
+}
+
+export const FilterAnswer: MessageFns<FilterAnswer> = {
+  encode(message: FilterAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.snapshotBytes !== undefined) {
+      writer.uint32(8).uint32(message.snapshotBytes);
+    }
+    if (message.bits.length !== 0) {
+      writer.uint32(18).bytes(message.bits);
+    }
+    if (message.added.length !== 0) {
+      writer.uint32(26).bytes(message.added);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FilterAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFilterAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.snapshotBytes = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.bits = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.added = reader.bytes();
             continue;
           }
         }
