@@ -1,7 +1,7 @@
-import { type Call, narrowedCall } from '../../foundation/call.ts'
+import type { Call } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
-import { unlessAborted } from '../../foundation/single-flight.ts'
+import { waitUpTo } from '../../foundation/wait-up-to.ts'
 import { STORE_PATH_HASH_BYTES } from '../../nix/store-path.ts'
 import type { FilterSource } from '../exchange/filter-source.ts'
 import { BITS_PER_PATH, BloomFilter, FILTER_BYTES_MAX } from './bloom-filter.ts'
@@ -125,7 +125,7 @@ export class FilterServing implements FilterSource {
       const pauseMs = (this.#pauses.get(peer) ?? 0) - clock.now()
       if (isDue && pauseMs <= 0) return
       const waitMs = isDue ? Math.min(pauseMs, FILTER_KEEPALIVE_MS) : FILTER_KEEPALIVE_MS
-      const isNews = await this.#until(feed.news, waitMs, call)
+      const isNews = await waitUpTo(this.#components.clock, waitMs, feed.news, call)
       // At once: whoever is told that a path was put may ask for it elsewhere the next moment.
       const added = feed.take(ADDED_AT_ONCE)
       if (!isNews || added.length > 0) yield { added: hashed(added, hasher) }
@@ -147,20 +147,6 @@ export class FilterServing implements FilterSource {
     for (const [first, untilMs] of this.#pauses) {
       if (untilMs > nowMs) return
       this.#pauses.delete(first)
-    }
-  }
-
-  /** Whether something comes before so many milliseconds are over. */
-  async #until(something: Promise<void>, ms: number, call: Call): Promise<boolean> {
-    const waiting = new AbortController()
-    const time = this.#components.clock.sleep(ms, narrowedCall(call, waiting.signal))
-    time.catch(() => undefined) // cut short below
-    const [came, passed] = [something.then(() => true), time.then(() => false)]
-    passed.catch(() => undefined)
-    try {
-      return await unlessAborted(Promise.race([came, passed]), call.signal)
-    } finally {
-      waiting.abort()
     }
   }
 }

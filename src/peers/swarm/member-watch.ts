@@ -3,7 +3,7 @@ import { type Call, narrowedCall } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Log } from '../../foundation/log.ts'
 import { type Random, shuffled } from '../../foundation/random.ts'
-import { unlessAborted } from '../../foundation/single-flight.ts'
+import { waitUpTo } from '../../foundation/wait-up-to.ts'
 import type { ExchangeClient } from '../exchange/exchange-client.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { PeerError, peerError } from '../peer-error.ts'
@@ -66,22 +66,11 @@ export class MemberWatch {
     const others = shuffled(network.connected(), random).map(({ id }) => id)
     const greeted = [...holders, ...others].map((id) => this.#meet(id, inner))
     try {
-      await this.#untilGreeted(greeted, call)
+      await waitUpTo(this.#components.clock, GREETING_MS, Promise.all(greeted), call)
       return await work()
     } finally {
       over.abort(new Error('the fetch is over'))
       await Promise.all(this.#watched.values())
-    }
-  }
-
-  async #untilGreeted(greeted: readonly Promise<void>[], call: Call): Promise<void> {
-    const over = new AbortController()
-    const time = this.#components.clock.sleep(GREETING_MS, narrowedCall(call, over.signal))
-    time.catch(() => undefined) // cut short below
-    try {
-      await unlessAborted(Promise.race([Promise.all(greeted), time]), call.signal)
-    } finally {
-      over.abort()
     }
   }
 

@@ -1,7 +1,7 @@
-import { type Call, narrowedCall } from '../../foundation/call.ts'
+import type { Call } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
-import { unlessAborted } from '../../foundation/single-flight.ts'
+import { waitUpTo } from '../../foundation/wait-up-to.ts'
 import { type Availability, type Division, KEEPALIVE_MS, NEWS_MS } from './availability.ts'
 
 /**
@@ -37,14 +37,7 @@ export class Origins {
   }
 
   async #untilNews(member: Member, call: Call): Promise<void> {
-    const waiting = new AbortController()
-    const time = this.#clock.sleep(KEEPALIVE_MS, narrowedCall(call, waiting.signal))
-    time.catch(() => undefined) // cut short below
-    try {
-      await unlessAborted(Promise.race([member.news, time]), call.signal)
-    } finally {
-      waiting.abort()
-    }
+    await waitUpTo(this.#clock, KEEPALIVE_MS, member.news, call)
     await this.#clock.sleep(NEWS_MS, call) // others come and go at the same time
     member.told()
   }

@@ -5,6 +5,7 @@ import { type Call, narrowedCall } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
+import { waitUpTo } from '../../foundation/wait-up-to.ts'
 import { type Availability, KEEPALIVE_MS, NEWS_MS } from './availability.ts'
 import type { PieceList } from './piece-list.ts'
 
@@ -154,7 +155,7 @@ export class Swarm {
     try {
       while (this.#content === undefined && !this.#isComplete) {
         yield {} // at it, though it is not known yet with what
-        await this.#until(this.#ready.promise, KEEPALIVE_MS, inner)
+        await waitUpTo(this.#clock, KEEPALIVE_MS, this.#ready.promise, inner)
       }
       if (this.#content !== undefined && !this.#isComplete) {
         if (Buffer.compare(this.#content.pieces.id.bytes, pieces) !== 0) return
@@ -162,7 +163,7 @@ export class Swarm {
         yield { held: this.#content.held.toBytes(), claimed: [...this.#claims] }
       }
       while (!this.#isComplete) {
-        await this.#until(watcher.news, KEEPALIVE_MS, inner)
+        await waitUpTo(this.#clock, KEEPALIVE_MS, watcher.news, inner)
         await this.#clock.sleep(NEWS_MS, inner)
         yield watcher.take()
       }
@@ -171,18 +172,6 @@ export class Swarm {
       if (!this.#over.signal.aborted) throw error
     } finally {
       this.#watchers.delete(watcher)
-    }
-  }
-
-  /** Waits for something, but not for longer than `ms` milliseconds. */
-  async #until(something: Promise<void>, ms: number, call: Call): Promise<void> {
-    const waiting = new AbortController()
-    const time = this.#clock.sleep(ms, narrowedCall(call, waiting.signal))
-    time.catch(() => undefined) // cut short below
-    try {
-      await unlessAborted(Promise.race([something, time]), call.signal)
-    } finally {
-      waiting.abort()
     }
   }
 }
