@@ -2,7 +2,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
 import type { Connection, IdentifyResult, PrivateKey, Stream } from '@libp2p/interface'
-import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { type KadDHTComponents, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -25,6 +25,7 @@ import type { ProviderRouting } from './routing/dht-router.ts'
 import { DhtStorage } from './routing/dht-storage.ts'
 import { kademliaRouting, refreshSeldom } from './routing/kademlia-routing.ts'
 import { RECORD_MS } from './routing/provider-records.ts'
+import { withSparingPeerStore } from './routing/sparing-peer-store.ts'
 import { Traffic } from './traffic.ts'
 
 /** The protocol that nodes exchange content by. */
@@ -342,16 +343,17 @@ async function createNode(
     services: {
       identify: identify(),
       ping: ping(),
-      dht: kadDHT({
-        protocol: KADEMLIA_PROTOCOL,
-        clientMode: false,
-        // The default mapper drops private addresses, which are all that a LAN has.
-        peerInfoMapper: passthroughMapper,
-        querySelfInterval: DHT_REFRESH_MS,
-        allowQueryWithZeroPeers: true,
-        // By default 5 s: a few servers that are gone would take up a whole search.
-        networkDialTimeout: { minTimeout: DHT_ANSWER_MS, maxTimeout: DHT_ANSWER_MS_MAX },
-      }),
+      dht: (parts: KadDHTComponents) =>
+        kadDHT({
+          protocol: KADEMLIA_PROTOCOL,
+          clientMode: false,
+          // The default mapper drops private addresses, which are all that a LAN has.
+          peerInfoMapper: passthroughMapper,
+          querySelfInterval: DHT_REFRESH_MS,
+          allowQueryWithZeroPeers: true,
+          // By default 5 s: a few servers that are gone would take up a whole search.
+          networkDialTimeout: { minTimeout: DHT_ANSWER_MS, maxTimeout: DHT_ANSWER_MS_MAX },
+        })(withSparingPeerStore(parts, components.clock)),
     },
   })
 }

@@ -24,6 +24,12 @@ const RECORDS_READ_MAX = 1_024
 /** How many records are looked at to find one that gives way to a new one. */
 const GIVING_WAY_MAX = 64
 
+/** For how long records wait for others, to be written together with them, in milliseconds. */
+const WRITE_MS = 100
+
+/** How many records wait at the most. */
+const WAITING_MAX = 1_024
+
 /** Peers are counted by a hash with so many values, so that no flood of names takes memory. */
 const COUNTERS = 2 ** 16
 
@@ -63,8 +69,12 @@ export class ProviderRecords extends BaseDatastore {
   #size = 0
   /** How many counters are above 0. */
   #peers = 0
-  #isClosed = false
+  readonly #closing = new AbortController()
   #counting: Promise<void> = Promise.resolve()
+  /** Records on their way to the store: each alone would cost ten times as much. */
+  #waiting = new Map<string, { readonly peer: string; readonly value: Uint8Array }>()
+  #writing: Promise<void> = Promise.resolve()
+  #isWriteDue = false
 
   constructor(components: ProviderRecordsComponents, init: ProviderRecordsInit = {}) {
     super()
@@ -88,6 +98,7 @@ export class ProviderRecords extends BaseDatastore {
   /** Resolves once all records have been counted, and those that have expired are gone. */
   async counted(): Promise<void> {
     await this.#counting
+    await this.#written()
   }
 
   /** Whether a peer has records, or is counted with one that has. */
@@ -96,39 +107,36 @@ export class ProviderRecords extends BaseDatastore {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     await this.#counting
+    await this.#written()
     await this.#components.store.close()
   }
 
   override async put(key: Key, value: Uint8Array): Promise<Key> {
-    const { store, self, log } = this.#components
+    const { store, self } = this.#components
     const peer = providerOf(key.toString())
     if (peer === undefined) return await store.put(key, value)
     if (peer === self) return key
-    if (store.db.getSync(key.toString()) === undefined) {
-      if (!this.#hasRoom(peer) && !(await this.#makeRoom(key.toString(), peer))) {
-        log.debug('no room for a provider record', { peer })
-        return key
-      }
-      this.#count(peer, 1)
-    }
-    return await store.put(key, value)
+    this.#waiting.set(key.toString(), { peer, value })
+    if (this.#waiting.size >= WAITING_MAX) await this.#written()
+    else if (!this.#isWriteDue) void this.#writeSoon()
+    return key
   }
 
   override async get(key: Key): Promise<Uint8Array> {
+    await this.#written()
     return await this.#components.store.get(key)
   }
 
   override async has(key: Key): Promise<boolean> {
+    await this.#written()
     return await this.#components.store.has(key)
   }
 
   override async delete(key: Key): Promise<void> {
-    const { store } = this.#components
-    const peer = providerOf(key.toString())
-    if (peer !== undefined && store.db.getSync(key.toString()) !== undefined) this.#count(peer, -1)
-    await store.delete(key)
+    await this.#written()
+    await this.#remove(key)
   }
 
   override batch(): Batch {
@@ -170,10 +178,11 @@ export class ProviderRecords extends BaseDatastore {
   /** Records that have not expired; the others go. */
   async *#valid(prefix: string): AsyncGenerator<Pair> {
     const { store, clock, self } = this.#components
+    await this.#written()
     for await (const pair of store.query({ prefix })) {
       const isOwn = providerOf(pair.key.toString()) === self
       if (!isOwn && timeOf(pair.value) + RECORD_MS > clock.now()) yield pair
-      else await this.delete(pair.key)
+      else await this.#remove(pair.key)
     }
   }
 
@@ -182,12 +191,63 @@ export class ProviderRecords extends BaseDatastore {
     // It sees what there is now: what comes meanwhile is counted as it comes.
     const iterator = store.db.iterator({ gt: `${PREFIX}/`, lt: `${PREFIX}0` })
     for await (const [key, value] of iterator) {
-      if (this.#isClosed) return
+      if (this.#closing.signal.aborted) return
       const peer = providerOf(key)
       if (peer === undefined) continue
       this.#count(peer, 1)
-      if (timeOf(value) + RECORD_MS <= clock.now()) await this.delete(new Key(key, false))
+      if (timeOf(value) + RECORD_MS <= clock.now()) await this.#remove(new Key(key, false))
     }
+  }
+
+  async #writeSoon(): Promise<void> {
+    this.#isWriteDue = true
+    const isOver = this.#components.clock.sleep(WRITE_MS, this.#closing).catch(() => undefined)
+    await isOver // or the store is closed, which waits for the writing
+    this.#isWriteDue = false
+    if (!this.#closing.signal.aborted) await this.#written()
+  }
+
+  /** Resolves once the store has what was put. */
+  async #written(): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      const records = [...this.#waiting]
+      this.#waiting.clear()
+      if (records.length > 0) await this.#write(records)
+    })
+    await this.#writing
+  }
+
+  async #write(records: readonly [string, { peer: string; value: Uint8Array }][]): Promise<void> {
+    const { store, log } = this.#components
+    let batch: { type: 'put'; key: string; value: Uint8Array }[] = []
+    let added: string[] = []
+    try {
+      const held = await store.db.hasMany(records.map(([key]) => key))
+      for (const [i, [key, { peer, value }]] of records.entries()) {
+        if (!held[i]) {
+          if (!this.#hasRoom(peer)) {
+            await store.db.batch(batch) // any of these may be the one that gives way
+            ;[batch, added] = [[], []]
+            if (!(await this.#makeRoom(key, peer))) continue
+          }
+          this.#count(peer, 1)
+          added.push(peer)
+        }
+        batch.push({ type: 'put', key, value })
+      }
+      await store.db.batch(batch)
+    } catch (error) {
+      for (const peer of added) this.#count(peer, -1)
+      // They are said again in their peer's next round.
+      log.error('provider records could not be kept', { records: records.length, error })
+    }
+  }
+
+  async #remove(key: Key): Promise<void> {
+    const { store } = this.#components
+    const peer = providerOf(key.toString())
+    if (peer !== undefined && store.db.getSync(key.toString()) !== undefined) this.#count(peer, -1)
+    await store.delete(key)
   }
 
   #hasRoom(peer: string): boolean {
@@ -204,7 +264,7 @@ export class ProviderRecords extends BaseDatastore {
       for await (const other of store.db.keys({ gt, lt: `${PREFIX}0`, limit: GIVING_WAY_MAX })) {
         const held = this.#counts[this.#counterOf(providerOf(other) ?? peer)]!
         if (held <= share && held <= own) continue
-        await this.delete(new Key(other, false))
+        await this.#remove(new Key(other, false))
         return true
       }
     }

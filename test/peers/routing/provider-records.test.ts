@@ -108,6 +108,7 @@ test('one peer has so many records and no more', async () => {
   await using it = await world({ perPeerMax: 5, recordsMax: 100 })
   for (let i = 0; i < 20; i++) await it.put(i, 'greedy')
   await it.put(0, 'other')
+  await it.records.counted()
   expect(it.records.size).toBe(6)
   expect(await it.told(0)).toEqual(['greedy', 'other'])
   expect(await it.told(19)).toEqual([])
@@ -116,6 +117,7 @@ test('one peer has so many records and no more', async () => {
 test('when there is no room, who has more than their share gives way', async () => {
   await using it = await world({ recordsMax: 50 })
   for (let i = 0; i < 80; i++) await it.put(i, 'greedy')
+  await it.records.counted()
   expect(it.records.size).toBe(50)
   for (let i = 0; i < 10; i++) await it.put(i, 'honest')
   for (let i = 0; i < 10; i++) expect(await it.told(i)).toContain('honest')
