@@ -165,6 +165,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"RECORDS_MAX","value":4000000,"what":"How many provider records are kept, of about 150 bytes on the disk each"},
   {"part":"peers","name":"RECORDS_PER_PEER_MAX","value":1048576,"what":"How many provider records are kept of one peer"},
   {"part":"peers","name":"PROVIDERS_TOLD_MAX","value":64,"what":"How many providers are told of for one key"},
+  {"part":"peers","name":"SAID_MS","value":10000,"what":"For how long what a peer said of its addresses is not noted again, in milliseconds"},
   {"part":"peers","name":"BANS_MAX","value":4096,"what":"How many bans are kept"},
   {"part":"peers","name":"IDLE_MS_MAX","value":600000,"what":"No peer is left alone for longer than this"},
   {"part":"peers","name":"FORGIVEN_AFTER_MS","value":600000,"what":"Who stalled or failed and then behaves for so long has its earlier offences forgotten"},

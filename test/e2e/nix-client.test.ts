@@ -130,7 +130,7 @@ test.skipIf(skipped)(`a download that breaks off is resumed where it was${why}`,
 
 describe.skipIf(skipped)(`2,000 small paths${why}`, () => {
   test('pushed while the node is stopped and killed are all there', {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     const paths = await smallPaths(2_000)
     await using directories = new AsyncDisposableStack()

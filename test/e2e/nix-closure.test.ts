@@ -20,12 +20,18 @@ const timeout = 300_000
 const stack = new AsyncDisposableStack()
 let closure: NixClosure
 let key: ClosureKey
+/** Where finding is what counts. */
+let smallClosure: NixClosure
+let smallKey: ClosureKey
 
 beforeAll(async () => {
   if (skipped !== undefined) return
   const directory = stack.use(await temporaryDirectory())
   closure = stack.use(await buildNixClosure(directory.path))
   key = await closure.sign('builder-1')
+  const small = { paths: 40, bigFileBytes: 8 * 1024 * 1024, smallFiles: 1_000 }
+  smallClosure = stack.use(await buildNixClosure(directory.path, small))
+  smallKey = await smallClosure.sign('builder-2')
 }, 120_000)
 afterAll(() => stack.disposeAsync(), 60_000)
 
@@ -45,18 +51,18 @@ test.skipIf(skipped)(
     const lan = await machines(4)
     const trusting = ['--trusted-key', key.publicKey]
     const a = await lan.start(trusting)
-    await push(a)
+    await push(a, closure)
     expect(await pathsHeldBy(a)).toBe(closure.paths.length)
 
     const b = await lan.start(trusting)
     await meets(b, a)
-    await pullAndVerify(b)
+    await pullAndVerify(b, closure, key)
     expect(await pathsHeldBy(b)).toBe(closure.paths.length)
     expect(await a.node.stop()).toBe(0)
 
     const c = await lan.start(trusting)
     await meets(c, b)
-    await pullAndVerify(c)
+    await pullAndVerify(c, closure, key)
 
     const d = await lan.start(trusting)
     await meets(d, b, c)
@@ -70,37 +76,47 @@ test.skipIf(skipped)(
   async () => {
     const lan = await machines(4)
     const meetingPoint = await lan.start(['--no-mdns'])
-    const flags = ['--no-mdns', '--bootstrap', meetingPoint.address, '--trusted-key', key.publicKey]
+    const flags = [
+      '--no-mdns',
+      '--bootstrap',
+      meetingPoint.address,
+      '--trusted-key',
+      smallKey.publicKey,
+    ]
     const a = await lan.start(flags)
-    await push(a)
+    await push(a, smallClosure)
 
     const b = await lan.start(flags)
-    await isFindable(b)
-    await pullAndVerify(b)
+    await isFindable(b, smallClosure)
+    await pullAndVerify(b, smallClosure, smallKey)
     expect(await a.node.stop()).toBe(0)
 
     const c = await lan.start(flags)
-    await isFindable(c)
-    await pullAndVerify(c)
+    await isFindable(c, smallClosure)
+    await pullAndVerify(c, smallClosure, smallKey)
     expect(await pathsHeldBy(meetingPoint)).toBe(0)
   },
 )
 
-async function push(to: Machine): Promise<void> {
+async function push(to: Machine, { bigPath, top }: NixClosure): Promise<void> {
   const { gatewayUrl } = to.node
   // Random bytes, which xz would take minutes to find nothing in. All others go as Nix likes.
-  await to.nix('nix', 'copy', '--to', `${gatewayUrl}?compression=none`, closure.bigPath)
-  await to.nix('nix', 'copy', '--to', gatewayUrl, closure.top)
+  await to.nix('nix', 'copy', '--to', `${gatewayUrl}?compression=none`, bigPath)
+  await to.nix('nix', 'copy', '--to', gatewayUrl, top)
 }
 
 /** Pulls the closure by Nix from the machine's own node, and looks at every path of it. */
-async function pullAndVerify(on: Machine): Promise<void> {
+async function pullAndVerify(
+  on: Machine,
+  { top, paths }: NixClosure,
+  key: ClosureKey,
+): Promise<void> {
   const root = join(on.directory, 'root')
   const trust = ['--option', 'trusted-public-keys', key.publicKey]
   const route = ['--from', on.node.gatewayUrl, '--to', root]
-  await on.nix('nix', 'copy', ...trust, ...route, closure.top)
-  await verifyInStore(root, ...closure.paths)
-  for (const path of closure.paths) expect(compareTrees(path, join(root, path))).toEqual([])
+  await on.nix('nix', 'copy', ...trust, ...route, top)
+  await verifyInStore(root, ...paths)
+  for (const path of paths) expect(compareTrees(path, join(root, path))).toEqual([])
 }
 
 async function fetchAll(on: Machine): Promise<void> {
@@ -116,9 +132,9 @@ async function fetchAll(on: Machine): Promise<void> {
   expect(await pathsHeldBy(on)).toBe(closure.paths.length)
 }
 
-/** Waits until a machine's node has found the closure's top with someone. */
-async function isFindable(on: Machine): Promise<void> {
-  const url = narInfoUrl(on.node.gatewayUrl, closure.top)
+/** Waits until a machine's node has found a closure's top with someone. */
+async function isFindable(on: Machine, { top }: NixClosure): Promise<void> {
+  const url = narInfoUrl(on.node.gatewayUrl, top)
   await until(async () => (await on.exec('curl', '--silent', '--fail', url)).code === 0)
 }
 

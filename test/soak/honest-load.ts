@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { connectNode, type NodeClient } from '../../src/daemon/client.ts'
+import { connectNode, type NodeClient, NodeClientError } from '../../src/daemon/client.ts'
 import { fixedStorePath } from '../../src/nix/fixed-store-path.ts'
 import { parseNarInfo } from '../../src/nix/nar-info.ts'
 import { StorePath } from '../../src/nix/store-path.ts'
@@ -50,9 +50,10 @@ export class HonestLoad {
       while (performance.now() - begun < ms) {
         const number = this.#next++
         const nar = narOf(treeOf(number))
-        const storePath = await this.#put(client, `path-${number}`, nar)
+        const storePath = await this.#put(client, `path-${number}`, nar).catch(brokenOff)
         const asked = performance.now()
-        const failure = await this.#get(storePath, nar)
+        const failure =
+          typeof storePath === 'string' ? await this.#get(storePath, nar) : storePath.failure
         slowestMs = Math.max(slowestMs, performance.now() - asked)
         if (failure === undefined) {
           paths++
@@ -81,18 +82,46 @@ export class HonestLoad {
     return storePath
   }
 
-  /** Why the path could not be had, undefined where it was. */
+  /** Why the path could not be had, undefined where it was. @throws where its bytes are wrong */
   async #get(storePath: string, nar: Buffer): Promise<string | undefined> {
     const { gatewayUrl } = this.#to
     const { hashText } = StorePath.parse(storePath)
-    const described = await fetch(`${gatewayUrl}/${hashText}.narinfo`)
-    const text = await described.text()
-    if (!described.ok) return `${storePath}: narinfo ${described.status}`
-    const answer = await fetch(`${gatewayUrl}/${parseNarInfo(text).url}`)
-    const got = Buffer.from(await answer.arrayBuffer())
-    if (!answer.ok) return `${storePath}: NAR ${answer.status} ${got.toString().slice(0, 200)}`
-    if (!got.equals(nar)) throw new Error(`${storePath} came with wrong bytes`)
+    const name = `${gatewayUrl}/${hashText}.narinfo`
+    const endMs = performance.now() + NEWS_MS
+    let described = await answered(name)
+    while (described.status === 404 && performance.now() < endMs) described = await answered(name)
+    if (described.status !== 200) return `${storePath}: narinfo ${described.status}`
+    const { url } = parseNarInfo(`${described.body}`)
+    const { status, body } = await answered(`${gatewayUrl}/${url}`)
+    if (status !== 200) return `${storePath}: NAR ${status} ${`${body}`.slice(0, 200)}`
+    if (!body.equals(nar)) throw new Error(`${storePath} came with wrong bytes`)
     return undefined
+  }
+}
+
+/** How long it may take a busy node to hear of what a neighbour has just taken in, in ms. */
+const NEWS_MS = 1_000
+
+/** A connection may be refused or cut where the hostile take up all there are. @throws the rest */
+function brokenOff(error: unknown): { failure: string } {
+  const isConnection = error instanceof NodeClientError ? error.unreachable : isBroken(error)
+  if (!isConnection) throw error
+  return { failure: `put: ${error}` }
+}
+
+/** Whether a fetch found no connection, or lost it. */
+function isBroken(error: unknown): boolean {
+  return error instanceof TypeError && error.cause !== undefined
+}
+
+/** What a gateway answered, or how the connection broke. */
+async function answered(url: string): Promise<{ status: number | string; body: Buffer }> {
+  try {
+    const answer = await fetch(url)
+    return { status: answer.status, body: Buffer.from(await answer.arrayBuffer()) }
+  } catch (error) {
+    if (!isBroken(error)) throw error
+    return { status: `${(error as Error).cause}`, body: Buffer.alloc(0) }
   }
 }
 
