@@ -11,7 +11,7 @@ import { ANNOUNCE_MODES, type AnnounceMode } from './announcing/announce-mode.ts
 import { FreshPaths } from './announcing/fresh-paths.ts'
 import { reachedKeys, rootKeys } from './announcing/reached-keys.ts'
 import { Sweep } from './announcing/sweep.ts'
-import { Teller } from './announcing/telling.ts'
+import { CONTENT_RESERVE_BYTES, Teller } from './announcing/telling.ts'
 import { inSpaceOrder } from './routing/kademlia-id.ts'
 import type { Router } from './routing/router.ts'
 import { pathKey } from './routing/routing-key.ts'
@@ -53,7 +53,10 @@ export class Announcer implements Service {
   readonly #stopping = new AbortController()
   readonly #teller: Teller
   readonly #sweep: Sweep
+  /** Paths whose roots are to be announced. */
   readonly #fresh: FreshPaths
+  /** Paths whose roots were announced, but not what they reach. */
+  readonly #known: FreshPaths
   #work: Promise<unknown> = Promise.resolve()
 
   constructor(components: AnnouncerComponents, init: AnnouncerInit = {}) {
@@ -61,6 +64,7 @@ export class Announcer implements Service {
     this.#mode = init.mode ?? ANNOUNCE_MODES[0]
     this.#teller = new Teller(components, init)
     this.#fresh = new FreshPaths(init)
+    this.#known = new FreshPaths(init)
     const what = this.#mode === 'roots' ? 'roots' : 'all'
     const timing = init.republishMs === undefined ? {} : { republishMs: init.republishMs }
     this.#sweep = new Sweep({ ...components, teller: this.#teller }, { what, ...timing })
@@ -73,13 +77,22 @@ export class Announcer implements Service {
     readonly isHurried: boolean
   } {
     const isHurried = this.#mode !== 'none' && this.#sweep.isHurried
-    return { announced: this.#teller.announced, waiting: this.#fresh.size, isHurried }
+    return {
+      announced: this.#teller.announced,
+      waiting: this.#fresh.size + this.#known.size,
+      isHurried,
+    }
   }
 
   async start(): Promise<void> {
     if (this.#mode === 'none') return
     const call = { signal: this.#stopping.signal }
-    const parts = [this.#follow(call), this.#announceFresh(call), this.#sweep.run(call)]
+    const parts = [
+      this.#follow(call),
+      this.#announceEach(this.#fresh, (paths) => this.#announceRoots(paths, call), call),
+      this.#announceEach(this.#known, (paths) => this.#announceContents(paths, call), call),
+      this.#sweep.run(call),
+    ]
     const { log } = this.#components
     this.#work = Promise.all(
       parts.map((part) =>
@@ -93,6 +106,7 @@ export class Announcer implements Service {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('stopping'))
     this.#fresh.wake()
+    this.#known.wake()
     await this.#work
   }
 
@@ -120,6 +134,7 @@ export class Announcer implements Service {
   async #takeBack(hash: Uint8Array, pathInfo: PathInfo | undefined, call: Call): Promise<void> {
     const { router, log } = this.#components
     this.#fresh.remove(hash)
+    this.#known.remove(hash)
     this.#sweep.withdrawn(pathKey(hash))
     for (const key of pathInfo === undefined ? [pathKey(hash)] : rootKeys(pathInfo)) {
       await router.withdraw(key, call).catch((error) => {
@@ -128,11 +143,15 @@ export class Announcer implements Service {
     }
   }
 
-  async #announceFresh(call: Call): Promise<void> {
+  async #announceEach(
+    queue: FreshPaths,
+    announce: (paths: readonly PathInfo[]) => Promise<void>,
+    call: Call,
+  ): Promise<void> {
     while (!call.signal.aborted) {
-      const hashes = await this.#fresh.take(FRESH_AT_ONCE)
+      const hashes = await queue.take(FRESH_AT_ONCE)
       try {
-        await this.#announcePaths(await this.#stillShared(hashes, call), call)
+        await announce(await this.#stillShared(hashes, call))
       } catch (error) {
         call.signal.throwIfAborted()
         this.#components.log.error('what came could not be announced', { error })
@@ -140,13 +159,19 @@ export class Announcer implements Service {
     }
   }
 
-  /** Announces the names of all paths first, then what each of them reaches. */
-  async #announcePaths(paths: readonly PathInfo[], call: Call): Promise<void> {
+  async #announceRoots(paths: readonly PathInfo[], call: Call): Promise<void> {
     const roots = new Map(paths.flatMap((path) => rootKeys(path).map((key) => [key, path])))
     const wanted = (keys: readonly Uint8Array[]) =>
       keys.filter((key) => this.#fresh.isWanted(roots.get(key)!.storePath.hash))
     await this.#teller.tell({ keys: inSpaceOrder([...roots.keys()]), wanted }, call)
     if (this.#mode !== 'all') return
+    for (const { storePath } of paths) {
+      const isWanted = this.#fresh.isWanted(storePath.hash)
+      if (isWanted && !this.#known.add(storePath.hash)) this.#sweep.missed()
+    }
+  }
+
+  async #announceContents(paths: readonly PathInfo[], call: Call): Promise<void> {
     for (const path of paths) await this.#announceContent(path, call)
   }
 
@@ -154,11 +179,12 @@ export class Announcer implements Service {
     const { castore } = this.#components
     const known = new DigestSet()
     const wanted = (keys: readonly Uint8Array[]) =>
-      this.#fresh.isWanted(storePath.hash) ? keys : []
+      this.#known.isWanted(storePath.hash) ? keys : []
+    const reserve = CONTENT_RESERVE_BYTES
     const reached = reachedKeys(castore, node, (key) => known.add(key), call)
     for await (const keys of reached) {
-      await this.#teller.tell({ keys: inSpaceOrder(keys), wanted }, call)
-      if (!this.#fresh.isWanted(storePath.hash)) return
+      await this.#teller.tell({ keys: inSpaceOrder(keys), reserve, wanted }, call)
+      if (!this.#known.isWanted(storePath.hash)) return
     }
   }
 

@@ -17,7 +17,7 @@ import {
   type Round,
   stepDueMs,
 } from './sweep-plan.ts'
-import { ANNOUNCE_BURST_BYTES, LOOK_MS, type Teller } from './telling.ts'
+import { ANNOUNCE_BURST_BYTES, CONTENT_RESERVE_BYTES, LOOK_MS, type Teller } from './telling.ts'
 
 /** How much longer than going through the store took it is left alone, where keys are withdrawn. */
 export const REST_RATIO = 20
@@ -25,8 +25,8 @@ export const REST_RATIO = 20
 /** The wait after the store could not be gone through. */
 export const FAILED_MS = 60_000
 
-/** What a sweep leaves of the burst to what has just come, in bytes. */
-const RESERVE_BYTES = ANNOUNCE_BURST_BYTES / 2
+/** What a sweep of the roots leaves of the burst to those that have just come, in bytes. */
+const ROOTS_RESERVE_BYTES = ANNOUNCE_BURST_BYTES / 2
 
 /** What a sweep works with. */
 export interface SweepComponents {
@@ -123,7 +123,8 @@ export class Sweep {
     this.#toldReach ||= router.reach
     const { from, to } = placesOf(round)
     const wanted = (keys: readonly Uint8Array[]) => (this.#isStale ? [] : keys)
-    const reserve = round.isHurried ? RESERVE_BYTES : 0
+    const ofBurst = round.what === 'roots' ? ROOTS_RESERVE_BYTES : CONTENT_RESERVE_BYTES
+    const reserve = round.isHurried ? ofBurst : 0
     await teller.tell({ keys: this.#table.between(from, to), reserve, wanted }, call)
     if (this.#isStale || this.#isBehind) return // this step once more
     this.#round = afterStep(round, this.#most, clock.now())

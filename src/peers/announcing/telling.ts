@@ -14,6 +14,16 @@ export const ANNOUNCE_BYTES_PER_SECOND = 20_000
  */
 export const ANNOUNCE_BURST_BYTES = 4_000_000
 
+/**
+ * How much of the burst may go to the digests below a root, in bytes. They are for who looks for a
+ * single chunk; a path is found by its root. Told of thousands at once, in a small network where
+ * each costs little, all nodes together are busy with them just when the path spreads.
+ */
+export const CONTENT_BURST_BYTES = 250_000
+
+/** What is left of the burst to roots by who announces what is below them, in bytes. */
+export const CONTENT_RESERVE_BYTES = ANNOUNCE_BURST_BYTES - CONTENT_BURST_BYTES
+
 /** How long one announcement may take, a lookup and a stream to each server included. */
 export const ANNOUNCEMENT_MS = 30_000
 
