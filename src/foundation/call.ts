@@ -11,6 +11,12 @@ export function unhurriedCall(): Call {
   return { signal: new AbortController().signal }
 }
 
+/**
+ * The reason of a signal that ends a wait which nobody waits for any more. One for all: where none is
+ * given, Node makes an error with a stack each time, which costs more than the wait.
+ */
+export const OVER = new Error('it is over')
+
 /** The same call, also ended by `other`. */
 export function narrowedCall(call: Call, other: AbortSignal): Call {
   return { signal: AbortSignal.any([call.signal, other]) }

@@ -1,4 +1,4 @@
-import type { Call } from './call.ts'
+import { type Call, OVER } from './call.ts'
 
 /** The port to time, so that simulations and tests decide how it passes. */
 export interface Clock {
@@ -22,7 +22,7 @@ export function deadline(clock: Clock, ms: number, what: string): Deadline {
     () => expiry.abort(new DeadlineError(what, ms)),
     () => undefined, // cleared
   )
-  return { signal: expiry.signal, clear: () => timer.abort() }
+  return { signal: expiry.signal, clear: () => timer.abort(OVER) }
 }
 
 /** Does work that may take `ms` milliseconds at the most. @throws DeadlineError, or as the work */

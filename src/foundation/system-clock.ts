@@ -1,14 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from './clock.ts'
 
 /** The machine's own time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep: async (ms, call) => {
+  sleep: async (ms, { signal }) => {
+    signal.throwIfAborted()
+    // Not by `node:timers/promises`, which makes an error with a stack of each sleep that is ended.
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ms)
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
-      await sleep(ms, undefined, { signal: call.signal })
-    } catch (error) {
-      throw call.signal.aborted ? call.signal.reason : error
+      await promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
     }
   },
 }

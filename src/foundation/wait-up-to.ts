@@ -1,4 +1,4 @@
-import { type Call, narrowedCall } from './call.ts'
+import { type Call, OVER } from './call.ts'
 import type { Clock } from './clock.ts'
 import { unlessAborted } from './single-flight.ts'
 
@@ -13,12 +13,12 @@ export async function waitUpTo(
   call: Call,
 ): Promise<boolean> {
   const waiting = new AbortController()
-  const time = clock.sleep(ms, narrowedCall(call, waiting.signal))
+  const time = clock.sleep(ms, waiting)
   const passed = time.then(() => false)
   passed.catch(() => undefined) // cut short below
   try {
     return await unlessAborted(Promise.race([something.then(() => true), passed]), call.signal)
   } finally {
-    waiting.abort()
+    waiting.abort(OVER)
   }
 }

@@ -1,4 +1,4 @@
-import type { Call } from '../../foundation/call.ts'
+import { type Call, OVER } from '../../foundation/call.ts'
 import type { Clock } from '../../foundation/clock.ts'
 import { Semaphore } from '../../foundation/semaphore.ts'
 import { PeerError, peerError } from '../peer-error.ts'
@@ -121,7 +121,7 @@ export class ExchangeSession {
       await Promise.allSettled(request.pending)
       throw error
     } finally {
-      over.abort()
+      over.abort(OVER)
       call.signal.removeEventListener('abort', onAbort)
       this.#open.delete(id)
     }
