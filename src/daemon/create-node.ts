@@ -13,6 +13,7 @@ import { unhurriedCall } from '../foundation/call.ts'
 import type { Log, LogOf } from '../foundation/log.ts'
 import { RateLimit } from '../foundation/rate-limit.ts'
 import { type Service, startAll, stopAll } from '../foundation/service.ts'
+import { SpoolDirectory } from '../foundation/spool.ts'
 import { systemClock } from '../foundation/system-clock.ts'
 import { systemRandom } from '../foundation/system-random.ts'
 import { Gateway } from '../gateway/gateway.ts'
@@ -50,6 +51,7 @@ import { Pins } from '../retention/pins.ts'
 import { RpcServer } from '../rpc/rpc-server.ts'
 import { OwnerIntake } from '../substitution/owner-intake.ts'
 import { PathContents } from '../substitution/path-contents.ts'
+import { SourceWatch } from '../substitution/source-watch.ts'
 import { Substituter } from '../substitution/substituter.ts'
 import { SubstitutingCastore } from '../substitution/substituting-castore.ts'
 import type { Config } from './config.ts'
@@ -90,7 +92,9 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
 
   // Answers, from here or from elsewhere.
   const asking = { trust, log: logOf('substitution') }
-  const { substituter, around, paths } = answerWith({ ...storage, ...peers, ...asking })
+  const spools = await SpoolDirectory.open(join(config.state, 'arriving'))
+  const answers = answerWith({ ...storage, ...peers, ...asking, spools })
+  const { substituter, around, paths } = answers
 
   // What is kept, and for how long.
   const { max_bytes: maxBytes, max_age: maxAgeMs } = config.store
@@ -122,6 +126,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     uses,
     shared,
     ...peers.services,
+    ...answers.services,
     janitor,
     ...followers,
     rpc,
@@ -236,19 +241,21 @@ function answerWith(
     source: PeerSource
     content: PeerContentSource
     trust: TrustPolicy
+    spools: SpoolDirectory
     log: Log
   },
 ) {
-  const { host, source, content, castore } = components
+  const { host, source, content, castore, log } = components
   const clock = systemClock
-  const substituter = new Substituter({ ...components, sources: [source], clock })
+  const sources = [new SourceWatch({ source, clock, log })]
+  const substituter = new Substituter({ ...components, sources, clock })
   const around = new SubstitutingCastore({ near: castore, far: content, clock })
   host.onConnect(() => {
     substituter.forgetMisses()
     around.forgetMisses()
   })
   const paths = new PathContents({ substituter, contents: around.contents })
-  return { substituter, around, paths }
+  return { substituter, around, paths, services: sources }
 }
 
 async function loadSigner(path: string | undefined): Promise<Signer | undefined> {

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { equalBytes } from '../foundation/bytes.ts'
 import { NAR_INFO_LENGTH_MAX, type NarInfo, parseNarInfo, renderNarInfo } from '../nix/nar-info.ts'
 import { NixError } from '../nix/nix-error.ts'
-import type { PathInfo } from '../pathinfo/path-info.ts'
+import type { PathFacts } from '../pathinfo/path-facts.ts'
 import { callOf } from './call-of.ts'
 import type { RouteComponents } from './gateway-components.ts'
 import { absent, badRequest } from './gateway-error.ts'
@@ -40,11 +40,11 @@ export function narInfoRoutes(app: FastifyInstance, components: RouteComponents)
   })
 }
 
-function narInfoOf(pathInfo: PathInfo): NarInfo {
-  const { storePath, narSha256, narSize, references, deriver, signatures, ca } = pathInfo
+function narInfoOf(facts: PathFacts): NarInfo {
+  const { storePath, narSha256, narSize, references, deriver, signatures, ca } = facts
   return {
     storePath,
-    url: narUrl(pathInfo),
+    url: narUrl(facts),
     compression: 'none', // a missing one would mean bzip2
     fileSize: narSize, // Nix shows its progress by it
     narSha256,

@@ -3,7 +3,6 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Call } from '../foundation/call.ts'
 import type { Semaphore } from '../foundation/semaphore.ts'
 import { compressed, isEncoding } from '../nar/compressed.ts'
-import { renderNar } from '../nar/render-nar.ts'
 import { callOf } from './call-of.ts'
 import { type Entity, IMMUTABLE, REVALIDATED, rangesAsked, sendEntity } from './entity-answer.ts'
 import type { RouteComponents } from './gateway-components.ts'
@@ -11,9 +10,8 @@ import { absent } from './gateway-error.ts'
 import { narFileName } from './nar-file-name.ts'
 import { type AskedNar, type FoundNar, narOfFile, narOfPath, narOfRoot } from './nar-finder.ts'
 import { takeInNar } from './nar-upload.ts'
-import { rootOfUrl } from './nar-url.ts'
+import { narHashOfUrl, rootOfUrl } from './nar-url.ts'
 import { accessOf } from './reading.ts'
-import { rootKey } from './whole-roots.ts'
 
 const NAR_TYPE = 'application/x-nix-nar'
 
@@ -25,13 +23,21 @@ export function narRoutes(app: FastifyInstance, components: RouteComponents): vo
       const { path: hash } = request.query as { path?: unknown }
       const finder = { ...components, access: accessOf(request, components) }
       const found =
-        typeof hash === 'string' ? await narOfPath({ hash, root, extent }, finder, call) : undefined
+        typeof hash === 'string'
+          ? await narOfPath({ hash, of: { root }, extent }, finder, call)
+          : undefined
       return found ?? (await narOfRoot(root, finder, call))
     })
   }
-  addNarRoute(app, '/nar/:file', components, (request, _extent, call) => {
+  addNarRoute(app, '/nar/:file', components, async (request, extent, call) => {
     const finder = { ...components, access: accessOf(request, components) }
-    return narOfFile(fileOf(request), finder, call)
+    const { path: hash } = request.query as { path?: unknown }
+    if (typeof hash === 'string') {
+      const of = { narSha256: narHashOfUrl(fileOf(request)) }
+      const found = await narOfPath({ hash, of, extent }, finder, call)
+      if (found !== undefined) return found
+    }
+    return await narOfFile(fileOf(request), finder, call)
   })
   app.put('/nar/:file', async (request, reply) => {
     await takeInNar(narFileName(fileOf(request)), request, reply, components)
@@ -70,7 +76,7 @@ function asksForAll(request: FastifyRequest, entity: Entity): boolean {
 }
 
 async function entityOf(
-  { node, narSize, compression, contents, kept, isImmutable }: FoundNar,
+  { key, narSize, compression, kept, isImmutable, ...found }: FoundNar,
   { castore, sending }: Pick<RouteComponents, 'castore' | 'sending'>,
   call: Call,
 ): Promise<Entity> {
@@ -83,9 +89,7 @@ async function entityOf(
       inTurn(blob.read(range?.offset ?? 0, call, range?.length), sending, call)
     return { ...shared, key: kept.digest.hex, size: kept.size, isCompressible: false, read }
   }
-  const key = rootKey(node)
-  const nar: Entity['read'] = (range) =>
-    inTurn(renderNar(node, contents, call, range), sending, call)
+  const nar: Entity['read'] = (range) => inTurn(found.nar(range, call), sending, call)
   if (compression === 'none') {
     return { ...shared, key, size: narSize, isCompressible: true, read: nar }
   }

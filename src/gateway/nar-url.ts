@@ -1,8 +1,11 @@
 import { CastoreError } from '../castore/castore-error.ts'
 import { decodeRoot, encodeRoot } from '../castore/model/directory-codec.ts'
 import type { Node } from '../castore/model/node.ts'
-import type { PathInfo } from '../pathinfo/path-info.ts'
-import { badRequest } from './gateway-error.ts'
+import { decodeNixBase32, encodeNixBase32 } from '../nix/nix-base32.ts'
+import { NixError } from '../nix/nix-error.ts'
+import type { PathFacts } from '../pathinfo/path-facts.ts'
+import { PathInfo } from '../pathinfo/path-info.ts'
+import { absent, badRequest } from './gateway-error.ts'
 import { narFileName } from './nar-file-name.ts'
 
 /** Characters of the longest root in a URL: a symlink's target with all that is around it. */
@@ -20,9 +23,30 @@ export type NarLocation =
  * path says what to obtain where the root is not here, and where it was but claimed to be the
  * path's.
  */
-export function narUrl({ node, narSize, storePath }: PathInfo): string {
+export function narUrl(facts: PathFacts): string {
+  if (!(facts instanceof PathInfo)) return narHashUrl(facts)
+  const { node, narSize, storePath } = facts
   const root = Buffer.from(encodeRoot(node)).toString('base64url')
   return `nar/snix-castore/${root}?narsize=${narSize}&path=${storePath.hashText}`
+}
+
+/**
+ * The URL of the NAR of a path whose root is not known, because only a cache has it:
+ * `nar/<NAR hash>.nar?path=<hash>`.
+ */
+function narHashUrl({ narSha256, storePath }: PathFacts): string {
+  return `nar/${encodeNixBase32(narSha256)}.nar?path=${storePath.hashText}`
+}
+
+/** The hash of the NAR that such a URL names. @throws GatewayError 'absent' for any other */
+export function narHashOfUrl(fileName: string): Uint8Array {
+  const [, hash] = /^([0-9a-z]{52})\.nar$/.exec(fileName) ?? []
+  try {
+    if (hash !== undefined) return decodeNixBase32(hash, 32)
+  } catch (cause) {
+    if (!(cause instanceof NixError)) throw cause
+  }
+  throw absent('no such NAR here')
 }
 
 /**

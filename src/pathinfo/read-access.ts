@@ -1,6 +1,7 @@
 import type { Node } from '../castore/model/node.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Digest } from '../foundation/digest.ts'
+import type { PathFacts } from './path-facts.ts'
 import type { PathInfo } from './path-info.ts'
 
 /** The port to what whoever asks may read. What it denies is to look as if it were not held. */
@@ -8,7 +9,7 @@ export interface ReadAccess {
   /** Whether everything may be read. */
   readonly isOwner: boolean
   /** Whether the path may be told of, whether it is held already or would be fetched. */
-  shares(pathInfo: PathInfo): boolean
+  shares(facts: PathFacts): boolean
   /**
    * Whether a path that is held may be told of, and all that it reaches may be read from now on.
    * It may take a moment where the path has just come.

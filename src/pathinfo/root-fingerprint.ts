@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { encodeRoot } from '../castore/model/directory-codec.ts'
 import { utf8Bytes } from '../foundation/bytes.ts'
 import { nixFingerprint } from '../nix/fingerprint.ts'
-import type { PathInfo } from './path-info.ts'
+import type { PathFacts } from './path-facts.ts'
+import { PathInfo } from './path-info.ts'
 
 /**
  * What our signature over the castore root covers: all that the Nix fingerprint does, and the root.
@@ -20,12 +21,15 @@ export function contentIdentity(pathInfo: PathInfo): string {
   return createHash('sha256').update(rootFingerprint(pathInfo)).digest('base64')
 }
 
-/** Equal for two PathInfos that say the same and bear the same signatures, in the same order. */
-export function claimIdentity(pathInfo: PathInfo): string {
-  const hash = createHash('sha256').update(rootFingerprint(pathInfo))
+/** Equal for two that say the same and bear the same signatures, in the same order. */
+export function claimIdentity(facts: PathFacts): string {
+  const isRooted = facts instanceof PathInfo
+  const hash = createHash('sha256').update(
+    isRooted ? rootFingerprint(facts) : nixFingerprint(facts),
+  )
   for (const [kind, signatures] of [
-    ['nix', pathInfo.signatures],
-    ['root', pathInfo.rootSignatures],
+    ['nix', facts.signatures],
+    ['root', isRooted ? facts.rootSignatures : []],
   ] as const) {
     for (const { name, data } of signatures) hash.update(`;${kind}:${name}:`).update(data)
   }

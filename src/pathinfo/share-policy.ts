@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { NamePattern } from './name-pattern.ts'
-import type { PathInfo } from './path-info.ts'
+import type { PathFacts } from './path-facts.ts'
 import { claimIdentity } from './root-fingerprint.ts'
 import type { ShareChoices } from './share-choices.ts'
 import type { TrustPolicy } from './trust-policy.ts'
@@ -54,14 +54,14 @@ export class SharePolicy {
   }
 
   /** Whether others may learn of this path. */
-  shares(pathInfo: PathInfo): boolean {
-    const { storePath } = pathInfo
+  shares(facts: PathFacts): boolean {
+    const { storePath } = facts
     const chosen = this.#choices?.of(storePath)
     if (chosen !== undefined) return chosen
     const isNamed = (pattern: NamePattern): boolean => pattern.matches(storePath.name)
     if (this.#deny.some(isNamed)) return false
     if (this.#allow.some(isNamed)) return true
-    return this.#mode === 'signed' ? this.#isSigned(pathInfo) : this.#mode === 'all'
+    return this.#mode === 'signed' ? this.#isSigned(facts) : this.#mode === 'all'
   }
 
   /**
@@ -80,12 +80,12 @@ export class SharePolicy {
     return createHash('sha256').update(all).digest('base64')
   }
 
-  #isSigned(pathInfo: PathInfo): boolean {
-    const key = claimIdentity(pathInfo)
+  #isSigned(facts: PathFacts): boolean {
+    const key = claimIdentity(facts)
     const known = this.#verdicts.get(key)
     if (known !== undefined) return known
     if (this.#verdicts.size >= VERDICTS_MAX) this.#verdicts.clear()
-    const isSigned = this.#trust.isSigned(pathInfo)
+    const isSigned = this.#trust.isSigned(facts)
     this.#verdicts.set(key, isSigned)
     return isSigned
   }

@@ -1,8 +1,10 @@
+import type { Node } from '../castore/model/node.ts'
 import { equalBytes } from '../foundation/bytes.ts'
 import { nixFingerprint } from '../nix/fingerprint.ts'
 import type { PublicKey } from '../nix/key.ts'
 import type { Signature } from '../nix/signature.ts'
 import type { Claim } from './claim.ts'
+import type { PathFacts } from './path-facts.ts'
 import { PathInfo } from './path-info.ts'
 import { PathInfoError } from './path-info-error.ts'
 import { rootFingerprint } from './root-fingerprint.ts'
@@ -16,6 +18,7 @@ export interface MeasuredNar {
   readonly narSha256: Uint8Array
 }
 
+let mintNar: (facts: PathFacts) => TrustedNar
 let mint: (pathInfo: PathInfo, voucher: Voucher, final: boolean) => TrustedClaim
 
 /**
@@ -44,8 +47,30 @@ export class TrustedClaim {
   }
 }
 
+/**
+ * What a cache says of a path, vouched for by someone trusted. Only this file makes them; it
+ * becomes a final claim by {@link TrustPolicy.settleNar}, once its NAR is here.
+ */
+export class TrustedNar {
+  readonly #facts: PathFacts
+
+  private constructor(facts: PathFacts) {
+    this.#facts = facts
+  }
+
+  get facts(): PathFacts {
+    return this.#facts
+  }
+
+  static {
+    mintNar = (facts) => new TrustedNar(facts)
+  }
+}
+
 /** A claim with nothing left to check: what a PathInfo store takes. */
 export type FinalClaim = TrustedClaim & { readonly final: true }
+
+const NO_KEYS: ReadonlyMap<string, PublicKey> = new Map()
 
 /** Decides whose claims count. An empty key list trusts nobody but the owner. */
 export class TrustPolicy {
@@ -73,6 +98,23 @@ export class TrustPolicy {
     throw this.#refusal(pathInfo)
   }
 
+  /**
+   * Looks at who vouches for what a cache says of a path whose root nobody knows yet. Of that cache
+   * some keys may count that do not count otherwise.
+   * @throws PathInfoError as {@link admit}
+   */
+  admitNar(facts: PathFacts, cacheKeys: readonly PublicKey[] = []): TrustedNar {
+    const ofCache = new Map(cacheKeys.map((key) => [key.name, key]))
+    if (this.#signedTheNixWay(facts, ofCache)) return mintNar(facts)
+    throw this.#refusal(facts, ofCache)
+  }
+
+  /** Ends the admission of a NAR: what was taken in must be what was signed. @throws PathInfoError */
+  settleNar({ facts }: TrustedNar, ingested: MeasuredNar & { readonly node: Node }): FinalClaim {
+    const pathInfo = new PathInfo({ ...facts, node: ingested.node })
+    return this.settle(mint(pathInfo, 'nix-signature', false), ingested)
+  }
+
   /** Ends an admission: the content's NAR must be what was signed. @throws PathInfoError */
   settle(claim: TrustedClaim, measured: MeasuredNar): FinalClaim {
     const { pathInfo, voucher } = claim
@@ -88,8 +130,9 @@ export class TrustPolicy {
   }
 
   /** Whether a configured key has signed the path, either way. */
-  isSigned(pathInfo: PathInfo): boolean {
-    return this.#signedOverRoot(pathInfo) || this.#signedTheNixWay(pathInfo)
+  isSigned(facts: PathFacts): boolean {
+    const isRooted = facts instanceof PathInfo && this.#signedOverRoot(facts)
+    return isRooted || this.#signedTheNixWay(facts)
   }
 
   /**
@@ -110,21 +153,27 @@ export class TrustPolicy {
     return this.#anyVerifies(pathInfo.rootSignatures, () => rootFingerprint(pathInfo))
   }
 
-  #signedTheNixWay(pathInfo: PathInfo): boolean {
-    return this.#anyVerifies(pathInfo.signatures, () => nixFingerprint(pathInfo))
+  #signedTheNixWay(facts: PathFacts, more = NO_KEYS): boolean {
+    return this.#anyVerifies(facts.signatures, () => nixFingerprint(facts), more)
   }
 
-  #anyVerifies(signatures: readonly Signature[], fingerprint: () => Uint8Array): boolean {
-    const known = signatures.filter(({ name }) => this.#keys.has(name))
+  #anyVerifies(
+    signatures: readonly Signature[],
+    fingerprint: () => Uint8Array,
+    more = NO_KEYS,
+  ): boolean {
+    const keyOf = ({ name }: Signature) => this.#keys.get(name) ?? more.get(name)
+    const known = signatures.filter((it) => keyOf(it) !== undefined)
     if (known.length === 0) return false
     const message = fingerprint()
-    return known.some((signature) => this.#keys.get(signature.name)!.verify(message, signature))
+    return known.some((signature) => keyOf(signature)!.verify(message, signature))
   }
 
-  #refusal(pathInfo: PathInfo): PathInfoError {
-    const storePath = pathInfo.storePath.toString()
-    const all = [...pathInfo.signatures, ...pathInfo.rootSignatures]
-    const forged = all.find(({ name }) => this.#keys.has(name))
+  #refusal(facts: PathFacts, more = NO_KEYS): PathInfoError {
+    const storePath = facts.storePath.toString()
+    const overRoot = facts instanceof PathInfo ? facts.rootSignatures : []
+    const all = [...facts.signatures, ...overRoot]
+    const forged = all.find(({ name }) => this.#keys.has(name) || more.has(name))
     if (forged !== undefined) {
       const what = `a signature on ${storePath} is not from the key ${forged.name} that it names`
       return new PathInfoError({ code: 'forged', storePath, keyName: forged.name }, what)

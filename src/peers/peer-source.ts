@@ -5,7 +5,7 @@ import { deadline } from '../foundation/clock.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { claimIdentity, contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { FetchProgress } from '../substitution/fetch-progress.ts'
-import type { Offer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
+import type { ContentOffer, Offer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
 import type { NeighbourFilters } from './filters/neighbour-filters.ts'
 import { searchHolders } from './holder-search.ts'
 import type { PathAsker } from './path-asker.ts'
@@ -37,6 +37,12 @@ export const SEARCHES_PER_SECOND = 20
 /** How many peers that say they have a path are enough, once nobody waits for another one. */
 export const HOLDERS_ENOUGH = 8
 
+/** Neighbours are asked before any cache: what they have costs nobody's uplink. */
+export const PEERS_PRIORITY = 0
+
+/** How long looking for a path takes at the most, in milliseconds. */
+export const FIND_MS_MAX = NEIGHBOURS_MS + DHT_MS + 1_000
+
 /** What the source works with. */
 export interface PeerSourceComponents extends ContentFetchComponents {
   readonly network: PeerNetwork
@@ -57,6 +63,8 @@ export interface PeerSourceComponents extends ContentFetchComponents {
  */
 export class PeerSource implements PathSource {
   readonly name = 'peers'
+  readonly priority = PEERS_PRIORITY
+  readonly limitMs = FIND_MS_MAX
   readonly #components: PeerSourceComponents
   readonly #searches: Allowance
 
@@ -189,8 +197,9 @@ class Inquiry {
 }
 
 /** A claim that one or more peers make alike. */
-class PeerOffer implements Offer {
-  readonly claim: Offer['claim']
+class PeerOffer implements ContentOffer {
+  readonly kind = 'content'
+  readonly claim: ContentOffer['claim']
   /** Who makes the claim, signatures and all. */
   readonly claimants: Set<string>
   readonly #components: PeerSourceComponents

@@ -1,6 +1,6 @@
 import type { Call } from '../foundation/call.ts'
 import type { StorePath } from '../nix/store-path.ts'
-import type { PathInfo } from '../pathinfo/path-info.ts'
+import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { FetchProgress } from './fetch-progress.ts'
 import type { Substituter } from './substituter.ts'
 
@@ -120,8 +120,8 @@ export class ClosureFetch {
     for (const peer of progress.peers) this.#peers.add(peer)
   }
 
-  #meetReferences(pathInfo: PathInfo): void {
-    if (this.#closure) for (const reference of pathInfo.references) this.#meet(reference)
+  #meetReferences({ references }: PathFacts): void {
+    if (this.#closure) for (const reference of references) this.#meet(reference)
   }
 }
 

@@ -1,6 +1,8 @@
 import type { Castore } from '../castore/castore.ts'
 import type { Call } from '../foundation/call.ts'
+import type { PublicKey } from '../nix/key.ts'
 import type { Claim } from '../pathinfo/claim.ts'
+import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { FetchProgress } from './fetch-progress.ts'
 
 /** Why an offer was turned down, so that its source can judge who made it. */
@@ -12,8 +14,14 @@ export type OfferFlaw =
   /** The content is not what the signed NAR hash says. */
   | 'nar-mismatch'
 
-/** A claim about a path, and the means to bring its content here. */
-export interface Offer {
+interface Offered {
+  /** Tells the source that the offer was turned down. */
+  turnDown(flaw: OfferFlaw): void
+}
+
+/** A claim about a path and the root of its content, and the means to bring that here. */
+export interface ContentOffer extends Offered {
+  readonly kind: 'content'
   readonly claim: Claim
   /**
    * Brings the whole content below the claim's root into the castore, all of it checked against
@@ -21,13 +29,30 @@ export interface Offer {
    * @throws whatever kept it from that
    */
   fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void>
-  /** Tells the source that the offer was turned down. */
-  turnDown(flaw: OfferFlaw): void
 }
+
+/** What a cache says of a path, and its NAR: the root of the content is not known before. */
+export interface NarOffer extends Offered {
+  readonly kind: 'nar'
+  readonly facts: PathFacts
+  /** Keys that count for what this cache says, besides those that always do. */
+  readonly keys: readonly PublicKey[]
+  /**
+   * The NAR, decompressed, from its beginning; nobody has checked it. Costly.
+   * @throws whatever kept it from coming whole
+   */
+  nar(progress: FetchProgress, call: Call): AsyncIterable<Uint8Array>
+}
+
+export type Offer = ContentOffer | NarOffer
 
 /** The port to where paths may come from: neighbours, the DHT, upstream caches. */
 export interface PathSource {
   readonly name: string
+  /** As Nix has it: a lower number is asked first. */
+  readonly priority: number
+  /** How long `find` takes at the most, in ms, where it keeps to limits of its own. */
+  readonly limitMs?: number
   /**
    * Asks around for a path by the hash part of its name. Cheap: no content is fetched. Yields each
    * distinct claim once, as it comes in; nothing where nobody has the path.
@@ -35,4 +60,11 @@ export interface PathSource {
   find(hash: Uint8Array, call: Call): AsyncIterable<Offer>
   /** Whether a path that nobody had may have come to somebody since a moment, in ms. */
   hasNews?(hash: Uint8Array, sinceMs: number): boolean
+  /** Whether the source can be reached at all; one without it is always worth asking. @throws */
+  probe?(call: Call): Promise<void>
+}
+
+/** What is said of the path that is offered. */
+export function factsOf(offer: Offer): PathFacts {
+  return offer.kind === 'nar' ? offer.facts : offer.claim.pathInfo
 }

@@ -4,41 +4,48 @@ import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import { SingleFlight } from '../foundation/single-flight.ts'
+import type { SpoolStore } from '../foundation/spool.ts'
+import { ingestNar } from '../nar/ingest-nar.ts'
 import { encodeNixBase32 } from '../nix/nix-base32.ts'
+import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { PathInfoError } from '../pathinfo/path-info-error.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
-import type { TrustedClaim, TrustPolicy } from '../pathinfo/trust-policy.ts'
+import type { FinalClaim, TrustPolicy } from '../pathinfo/trust-policy.ts'
 import { FetchProgress } from './fetch-progress.ts'
+import { type Candidate, factsOfCandidate, KnownOffers } from './known-offers.ts'
 import { MissMemory } from './miss-memory.ts'
+import { NarArrival, STREAMED_BYTES_MIN } from './nar-arrival.ts'
 import { narCheck } from './nar-check.ts'
-import type { Offer, OfferFlaw, PathSource } from './path-source.ts'
+import { OfferRace } from './offer-race.ts'
+import { factsOf, type Offer, type OfferFlaw } from './path-source.ts'
+import type { SourceWatch } from './source-watch.ts'
 import { SubstitutionError } from './substitution-error.ts'
 import type { UseTracker } from './use-tracker.ts'
-
-/** For how long an offer that was described is kept for the fetch that mostly follows. */
-export const OFFER_MS = 60_000
-
-/** How many offers that were described are kept. */
-export const OFFERS_MAX = 16_384
 
 /** What the substituter works with. */
 export interface SubstituterComponents {
   readonly castore: Castore
   readonly pathInfos: PathInfoStore
   readonly trust: TrustPolicy
-  readonly sources: readonly PathSource[]
+  readonly sources: readonly SourceWatch[]
   readonly clock: Clock
   readonly log: Log
+  /** Where NARs go that are read while they come; without it, none is. */
+  readonly spools?: SpoolStore
   /** Who is at work with content, where content may be collected. */
   readonly leases?: Leases
   /** Who wants to know which paths are in use. */
   readonly uses?: UseTracker
 }
 
-interface Candidate {
-  readonly offer: Offer
-  readonly claim: TrustedClaim
+/** One path on its way here. */
+class Fetch {
+  readonly progress = new FetchProgress()
+  readonly faults: unknown[] = []
+  /** Resolves with the NAR, once it comes so that it can be read meanwhile; or when all is over. */
+  readonly arriving = Promise.withResolvers<NarArrival | undefined>()
+  arrival: NarArrival | undefined
 }
 
 /**
@@ -48,26 +55,27 @@ interface Candidate {
 export class Substituter {
   readonly #components: SubstituterComponents
   readonly #misses: MissMemory
-  readonly #candidates = new Map<string, Candidate & { readonly until: number }>()
-  readonly #describing = new SingleFlight<PathInfo | undefined>()
+  readonly #known: KnownOffers
+  readonly #describing = new SingleFlight<PathFacts | undefined>()
   readonly #obtaining = new SingleFlight<PathInfo | undefined>()
-  readonly #progress = new Map<string, FetchProgress>()
+  readonly #fetches = new Map<string, Fetch>()
 
   constructor(components: SubstituterComponents, init: { missMs?: number } = {}) {
     this.#components = components
     this.#misses = new MissMemory(components, init)
+    this.#known = new KnownOffers(components)
   }
 
   /**
-   * What is known of a path: held here, or claimed by someone trusted. Cheap; fetches nothing.
-   * Undefined where nobody has it.
+   * What is known of a path: held here, or claimed by someone trusted. Cheap; fetches nothing. The
+   * root of what a cache has is not known before it is here. Undefined where nobody has it.
    */
-  async describe(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
+  async describe(hash: Uint8Array, call: Call): Promise<PathFacts | undefined> {
     const held = await this.#held(hash, call)
     if (held !== undefined) return held
     const key = encodeNixBase32(hash)
-    const known = this.#candidate(key)
-    if (known !== undefined) return known.claim.pathInfo
+    const known = this.#known.get(key)
+    if (known !== undefined) return factsOfCandidate(known)
     if (this.#isMissing(hash, key)) return undefined
     return await this.#describing.run(key, (shared) => this.#ask(hash, key, shared), call)
   }
@@ -76,7 +84,7 @@ export class Substituter {
   #isMissing(hash: Uint8Array, key: string): boolean {
     const sinceMs = this.#misses.sinceMs(key)
     if (sinceMs === undefined) return false
-    return !this.#components.sources.some((source) => source.hasNews?.(hash, sinceMs))
+    return !this.#components.sources.some(({ source }) => source.hasNews?.(hash, sinceMs))
   }
 
   async #held(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
@@ -85,13 +93,16 @@ export class Substituter {
     return held
   }
 
-  async #ask(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
+  async #ask(hash: Uint8Array, key: string, call: Call): Promise<PathFacts | undefined> {
     const sinceMs = this.#components.clock.now()
-    for await (const candidate of this.#offered(hash, [], call)) {
-      this.#remember(key, candidate)
-      return candidate.claim.pathInfo
+    const race = new OfferRace(this.#components, hash)
+    for await (const { offer, source } of race.run(call)) {
+      const candidate = this.#admit(hash, offer, source, [])
+      if (candidate === undefined) continue
+      this.#known.remember(key, candidate)
+      return factsOfCandidate(candidate)
     }
-    this.#misses.remember(key, sinceMs)
+    if (race.isWhole) this.#misses.remember(key, sinceMs)
     return undefined
   }
 
@@ -107,11 +118,28 @@ export class Substituter {
   ): Promise<PathInfo | undefined> {
     const held = await this.#held(hash, call)
     if (held !== undefined) return held
+    const { flight, fetch } = this.#begin(hash, call)
+    if (fetch !== undefined) onFetch?.(fetch.progress)
+    return await flight
+  }
+
+  /**
+   * As {@link obtain}, but of a long NAR that comes from a cache it gives the arrival, to be read
+   * while it comes. It goes on for as long as the call is not aborted.
+   */
+  async receive(hash: Uint8Array, call: Call): Promise<PathInfo | NarArrival | undefined> {
+    const held = await this.#held(hash, call)
+    if (held !== undefined) return held
+    const { flight, fetch } = this.#begin(hash, call)
+    flight.catch(() => undefined) // raced below; else who reads the arrival is told
+    return (await Promise.race([fetch?.arriving.promise, flight])) ?? (await flight)
+  }
+
+  /** Begins to bring a path here, or joins who has begun already. */
+  #begin(hash: Uint8Array, call: Call) {
     const key = encodeNixBase32(hash)
     const flight = this.#obtaining.run(key, (shared) => this.#obtain(hash, key, shared), call)
-    const progress = this.#progress.get(key)
-    if (progress !== undefined) onFetch?.(progress)
-    return await flight
+    return { flight, fetch: this.#fetches.get(key) }
   }
 
   /**
@@ -123,8 +151,9 @@ export class Substituter {
   async resolve(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
     const described = await this.describe(hash, call)
     if (described === undefined) return undefined
-    const claim = this.#candidate(encodeNixBase32(hash))?.claim
-    if (claim?.pathInfo === described && claim.final) return described
+    const known = this.#known.get(encodeNixBase32(hash))
+    const claim = known?.kind === 'content' ? known.claim : undefined
+    if (claim?.pathInfo === described && claim.final) return claim.pathInfo
     return await this.obtain(hash, call)
   }
 
@@ -134,69 +163,107 @@ export class Substituter {
   }
 
   async #obtain(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
-    const { castore, pathInfos, trust, log, leases } = this.#components
+    const { pathInfos, leases } = this.#components
     using _lease = leases?.begin()
-    const progress = new FetchProgress()
-    this.#progress.set(key, progress)
-    const faults: unknown[] = []
+    const fetch = new Fetch()
+    this.#fetches.set(key, fetch)
     try {
-      for await (const { offer, claim } of this.#offered(hash, faults, call, key)) {
-        try {
-          await offer.fetch(castore, progress, call)
-          const final = await narCheck(claim, { trust, castore }, call)
-          await pathInfos.put([final], call)
-          this.#components.uses?.used(hash)
-          this.#candidates.delete(key)
-          return final.pathInfo
-        } catch (fault) {
-          call.signal.throwIfAborted()
-          this.#candidates.delete(key)
-          const flaw = flawOf(fault)
-          if (flaw !== undefined) offer.turnDown(flaw)
-          log.warn('offer failed', { storePath: claim.pathInfo.storePath, error: fault })
-          faults.push(fault)
-        }
+      for await (const candidate of this.#offered(hash, key, fetch.faults, call)) {
+        const final = await this.#tryOne(key, candidate, fetch, call)
+        if (final === undefined) continue
+        await pathInfos.put([final], call)
+        this.#components.uses?.used(hash)
+        this.#known.forget(key)
+        await fetch.arrival?.settle(final.pathInfo, call)
+        return final.pathInfo
       }
+      if (fetch.faults.length === 0) return undefined
+      throw offersFailed(key, fetch.faults)
+    } catch (error) {
+      fetch.arrival?.fail(error)
+      throw error
     } finally {
-      this.#progress.delete(key)
+      this.#fetches.delete(key)
+      fetch.arriving.resolve(undefined)
     }
-    if (faults.length === 0) return undefined
-    const what = `${key} was offered, but could not be had`
-    const fault = { code: 'offers-failed', storePathHash: key, causes: faults } as const
-    throw new SubstitutionError(fault, what, { cause: faults[0] })
+  }
+
+  /** What an offer brought, whole and checked; undefined where it came to nothing. */
+  async #tryOne(
+    key: string,
+    candidate: Candidate,
+    fetch: Fetch,
+    call: Call,
+  ): Promise<FinalClaim | undefined> {
+    const { castore, trust, log } = this.#components
+    try {
+      if (candidate.kind === 'nar') return await this.#takeNar(candidate, fetch, call)
+      await candidate.offer.fetch(castore, fetch.progress, call)
+      return await narCheck(candidate.claim, { trust, castore }, call)
+    } catch (fault) {
+      call.signal.throwIfAborted()
+      this.#known.forget(key)
+      const flaw = flawOf(fault)
+      if (flaw !== undefined) candidate.offer.turnDown(flaw)
+      const { storePath } = factsOfCandidate(candidate)
+      log.warn('offer failed', { storePath, error: fault })
+      fetch.faults.push(fault)
+      return undefined
+    }
+  }
+
+  async #takeNar(
+    { offer, nar }: Extract<Candidate, { kind: 'nar' }>,
+    fetch: Fetch,
+    call: Call,
+  ): Promise<FinalClaim> {
+    const { castore, trust, log, spools } = this.#components
+    const { facts } = nar
+    if (spools !== undefined && facts.narSize >= STREAMED_BYTES_MIN) {
+      fetch.arrival ??= new NarArrival({ spools, castore, log }, facts)
+      const { arrival } = fetch
+      void arrival.begun(call).then(
+        () => fetch.arriving.resolve(arrival),
+        () => undefined, // everybody has left
+      )
+    }
+    const bytes = offer.nar(fetch.progress, call)
+    const passed = fetch.arrival?.passing(bytes) ?? bytes
+    const ingested = await ingestNar(passed, castore, call, { narBytesMax: facts.narSize })
+    return trust.settleNar(nar, ingested)
   }
 
   /** Trusted offers as they come in: first the one described before, then all from each source. */
   async *#offered(
     hash: Uint8Array,
+    key: string,
     faults: unknown[],
     call: Call,
-    rememberedAs?: string,
   ): AsyncGenerator<Candidate> {
-    const known = rememberedAs === undefined ? undefined : this.#candidate(rememberedAs)
+    const known = this.#known.get(key)
     if (known !== undefined) yield known
-    for (const source of this.#components.sources) {
-      for await (const offer of source.find(hash, call)) {
-        const candidate = this.#admit(hash, offer, source, faults)
-        if (candidate !== undefined) yield candidate
-      }
+    for await (const { offer, source } of new OfferRace(this.#components, hash).run(call)) {
+      const candidate = this.#admit(hash, offer, source, faults)
+      if (candidate !== undefined) yield candidate
     }
   }
 
   #admit(
     hash: Uint8Array,
     offer: Offer,
-    source: PathSource,
+    source: SourceWatch,
     faults: unknown[],
   ): Candidate | undefined {
     const { log, trust } = this.#components
-    const { storePath } = offer.claim.pathInfo
+    const { storePath } = factsOf(offer)
     if (Buffer.compare(storePath.hash, hash) !== 0) {
       offer.turnDown('forged') // an answer for another path than asked
       return undefined
     }
     try {
-      return { offer, claim: trust.admit(offer.claim) }
+      return offer.kind === 'nar'
+        ? { kind: 'nar', offer, nar: trust.admitNar(offer.facts, offer.keys) }
+        : { kind: 'content', offer, claim: trust.admit(offer.claim) }
     } catch (fault) {
       const flaw = flawOf(fault)
       if (flaw === undefined) throw fault
@@ -206,24 +273,12 @@ export class Substituter {
       return undefined
     }
   }
+}
 
-  #candidate(key: string): Candidate | undefined {
-    const candidate = this.#candidates.get(key)
-    if (candidate === undefined) return undefined
-    if (candidate.until > this.#components.clock.now()) return candidate
-    this.#candidates.delete(key)
-    return undefined
-  }
-
-  #remember(key: string, candidate: Candidate): void {
-    const nowMs = this.#components.clock.now()
-    this.#candidates.delete(key) // to the end: the map is in the order of expiry
-    this.#candidates.set(key, { ...candidate, until: nowMs + OFFER_MS })
-    for (const [oldest, { until }] of this.#candidates) {
-      if (until > nowMs && this.#candidates.size <= OFFERS_MAX) return
-      this.#candidates.delete(oldest)
-    }
-  }
+function offersFailed(key: string, causes: unknown[]): SubstitutionError {
+  const what = `${key} was offered, but could not be had`
+  const fault = { code: 'offers-failed', storePathHash: key, causes } as const
+  return new SubstitutionError(fault, what, { cause: causes[0] })
 }
 
 function flawOf(fault: unknown): OfferFlaw | undefined {

@@ -37,6 +37,7 @@ async function world({ signed = 'root', narSize }: Init = {}) {
   const pathInfo = plain.withSignatures(isRoot ? [] : signatures, isRoot ? rootSignatures : [])
   let fetches = 0
   const offer: Offer = {
+    kind: 'content',
     claim: { pathInfo, origin: 'stranger' },
     fetch: async (into) => {
       fetches++
@@ -46,6 +47,7 @@ async function world({ signed = 'root', narSize }: Init = {}) {
   }
   const source: PathSource = {
     name: 'neighbour',
+    priority: 0,
     async *find() {
       yield offer
     },

@@ -120,6 +120,7 @@ test('a reader that takes nothing is cut, one that waits for an answer is not', 
   const opened = Promise.withResolvers<void>()
   const slow: PathSource = {
     name: 'slow',
+    priority: 0,
     async *find() {
       await opened.promise
       yield* []
@@ -164,6 +165,7 @@ test('more requests than are allowed at once are told to come back', async () =>
   const held = await gate.acquire(1, call)
   const slow: PathSource = {
     name: 'slow',
+    priority: 0,
     async *find() {
       using _ = await gate.acquire(1, call)
       yield* []

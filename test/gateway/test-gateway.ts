@@ -31,6 +31,7 @@ import { Substituter } from '../../src/substitution/substituter.ts'
 import { pathNamed } from '../fixtures/claims.ts'
 import { call } from '../fixtures/content.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
+import { watched } from '../fixtures/watched.ts'
 import { inPieces, narOf, type Tree } from '../nar/trees.ts'
 
 /** A gateway on a free port, with all that is behind it but other nodes. */
@@ -82,7 +83,7 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   await others.start()
   stack.defer(() => others.stop())
   const intake = new OwnerIntake({ pathInfos, trust, shared: others })
-  const substituter = new Substituter({ ...base, sources: init.sources ?? [] })
+  const substituter = new Substituter({ ...base, sources: watched(...(init.sources ?? [])) })
   const documents = new NamedDocumentStore({ records, castore })
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })
   const contents = init.contents?.(castore) ?? castore

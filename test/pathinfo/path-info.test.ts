@@ -1,11 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import {
-  type PathInfo,
-  type PathInfoFields,
-  REFERENCES_MAX,
-  SIGNATURES_MAX,
-} from '../../src/pathinfo/path-info.ts'
+import { REFERENCES_MAX, SIGNATURES_MAX } from '../../src/pathinfo/path-facts.ts'
+import type { PathInfo, PathInfoFields } from '../../src/pathinfo/path-info.ts'
 import {
   decodePathInfo,
   encodePathInfo,

@@ -18,6 +18,7 @@ import {
   storePath,
   takeIn,
 } from '../fixtures/peer-node.ts'
+import { watched } from '../fixtures/watched.ts'
 import { directory, file, inPieces, narOf } from '../nar/trees.ts'
 
 const nar = narOf(directory({ a: file(noise(500_000, 'far')), b: file('near') }))
@@ -55,7 +56,7 @@ function substituterAmong(node: PeerNode, neighbours: readonly PeerNode[]): Subs
     ...{ self: host.id, swarms },
   })
   const trust = new TrustPolicy({}, { trustedKeys: [HOUSE_KEY.publicKey()] })
-  return new Substituter({ ...base, pathInfos, trust, sources: [source] })
+  return new Substituter({ ...base, pathInfos, trust, sources: watched(source) })
 }
 
 test('a path that no neighbour has is found by the DHT', async () => {

@@ -4,7 +4,7 @@ import { NodeServiceClient } from '../../src/generated/cairn/node/v1/node.ts'
 import { renderSignature } from '../../src/nix/signature.ts'
 import { Signer } from '../../src/pathinfo/signer.ts'
 import { NodeClient, NodeClientError } from '../../src/rpc/node-client.ts'
-import type { Offer, PathSource } from '../../src/substitution/path-source.ts'
+import type { ContentOffer, Offer, PathSource } from '../../src/substitution/path-source.ts'
 import { until } from '../fixtures/await-peers.ts'
 import { KEYS, pathInfoOf, pathNamed } from '../fixtures/claims.ts'
 import { call, collect, noise } from '../fixtures/content.ts'
@@ -14,24 +14,25 @@ import { PEERS, STATUS, testNode } from './test-node.ts'
 /** A source whose offers come from a list and whose content never arrives. */
 class WaitingSource implements PathSource {
   readonly name = 'waiting'
+  readonly priority = 0
   fetching = 0
   left = 0
-  readonly #offers: readonly Offer['claim'][]
+  readonly #offers: readonly ContentOffer['claim'][]
 
-  constructor(_components: object, init: { offers: readonly Offer['claim'][] }) {
+  constructor(_components: object, init: { offers: readonly ContentOffer['claim'][] }) {
     this.#offers = init.offers
   }
 
   async *find(hash: Uint8Array): AsyncGenerator<Offer> {
     for (const claim of this.#offers) {
       if (Buffer.compare(claim.pathInfo.storePath.hash, hash) !== 0) continue
-      const fetch: Offer['fetch'] = async (_into, _progress, { signal }) => {
+      const fetch: ContentOffer['fetch'] = async (_into, _progress, { signal }) => {
         this.fetching++
         await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
         this.left++
         signal.throwIfAborted()
       }
-      yield { claim, fetch, turnDown: () => undefined }
+      yield { kind: 'content', claim, fetch, turnDown: () => undefined }
     }
   }
 }

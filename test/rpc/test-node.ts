@@ -35,6 +35,7 @@ import { Substituter } from '../../src/substitution/substituter.ts'
 import { KEYS } from '../fixtures/claims.ts'
 import { call } from '../fixtures/content.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
+import { watched } from '../fixtures/watched.ts'
 import { inPieces, narOf, SMALL } from '../nar/trees.ts'
 
 export const STATUS: NodeStatus = {
@@ -110,7 +111,7 @@ export async function testNode(init: TestNodeInit = {}) {
   await shared.start()
   const intake = new OwnerIntake({ pathInfos, trust, shared, signer: init.signer })
   const sources = init.source === undefined ? [] : [init.source]
-  const substituter = new Substituter({ ...base, sources })
+  const substituter = new Substituter({ ...base, sources: watched(...sources) })
   const leases = new Leases()
   const uses = new PathUses({ records, pathInfos, clock, log: silentLog })
   const pins = new Pins({ records, pathInfos, clock })

@@ -18,6 +18,7 @@ import { SubstitutionError } from '../../src/substitution/substitution-error.ts'
 import { KEYS, pathNamed } from '../fixtures/claims.ts'
 import { allBytes, call, collect, noise } from '../fixtures/content.ts'
 import { Neighbour } from '../fixtures/neighbour.ts'
+import { watched } from '../fixtures/watched.ts'
 import { directory, file, inPieces, narOf, symlink, type Tree } from '../nar/trees.ts'
 
 const PATH = pathNamed('wanted').toString()
@@ -54,6 +55,7 @@ async function world(tree: Tree = TREE, signed: 'root' | 'nix' | 'nobody' = 'roo
   )
   let fetches = 0
   const offer: Offer = {
+    kind: 'content',
     claim: { pathInfo, origin: 'stranger' },
     fetch: async (into) => {
       fetches++
@@ -63,6 +65,7 @@ async function world(tree: Tree = TREE, signed: 'root' | 'nix' | 'nobody' = 'roo
   }
   const source: PathSource = {
     name: 'neighbour',
+    priority: 0,
     async *find(hash) {
       if (Buffer.compare(hash, plain.storePath.hash) === 0) yield offer
     },
@@ -70,7 +73,13 @@ async function world(tree: Tree = TREE, signed: 'root' | 'nix' | 'nobody' = 'roo
   const pathInfos = new RecordPathInfoStore({ records })
   const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
   const ports = { clock: systemClock, log: silentLog }
-  const substituter = new Substituter({ castore, pathInfos, trust, sources: [source], ...ports })
+  const substituter = new Substituter({
+    castore,
+    pathInfos,
+    trust,
+    sources: watched(source),
+    ...ports,
+  })
   const { contents } = new SubstitutingCastore({ near: castore, far, ...ports })
   const paths = new PathContents({ substituter, contents })
   const open = (inside: string) => paths.open(utf8Bytes(`${PATH}${inside}`), call)

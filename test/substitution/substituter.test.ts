@@ -10,12 +10,19 @@ import { Signer } from '../../src/pathinfo/signer.ts'
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
 import type { FetchProgress } from '../../src/substitution/fetch-progress.ts'
+import { OFFER_MS } from '../../src/substitution/known-offers.ts'
 import { MISS_MS } from '../../src/substitution/miss-memory.ts'
-import type { Offer, OfferFlaw, PathSource } from '../../src/substitution/path-source.ts'
-import { OFFER_MS, Substituter } from '../../src/substitution/substituter.ts'
+import type {
+  ContentOffer,
+  Offer,
+  OfferFlaw,
+  PathSource,
+} from '../../src/substitution/path-source.ts'
+import { Substituter } from '../../src/substitution/substituter.ts'
 import { SubstitutionError } from '../../src/substitution/substitution-error.ts'
 import { KEYS, pathNamed } from '../fixtures/claims.ts'
 import { call } from '../fixtures/content.ts'
+import { watched } from '../fixtures/watched.ts'
 import { manualClock, settled } from '../foundation/manual-clock.ts'
 import { directory, file, inPieces, narOf } from '../nar/trees.ts'
 
@@ -39,8 +46,9 @@ const { node: otherNode } = await taken(otherNar)
 const trojan = new PathInfo({ ...nixSigned, node: otherNode })
 
 /** An offer that notes what is done to it. */
-class FakeOffer implements Offer {
-  readonly claim: Offer['claim']
+class FakeOffer implements ContentOffer {
+  readonly kind = 'content'
+  readonly claim: ContentOffer['claim']
   readonly flaws: OfferFlaw[] = []
   fetches = 0
   readonly #fetch: (into: Castore, call: Call) => Promise<unknown>
@@ -64,11 +72,13 @@ class FakeOffer implements Offer {
 }
 
 class FakeSource implements PathSource {
-  readonly name = 'fake'
+  readonly name: string
+  readonly priority = 0
   readonly offers: Offer[]
   finds = 0
 
-  constructor(offers: Offer[]) {
+  constructor(offers: Offer[], name = 'fake') {
+    this.name = name
     this.offers = offers
   }
 
@@ -83,9 +93,12 @@ function world(...offersBySource: Offer[][]) {
   const castore = recordCastore({ records })
   const pathInfos = new RecordPathInfoStore({ records })
   const trust = new TrustPolicy({}, { trustedKeys: [KEYS.a.publicKey()] })
-  const sources = offersBySource.map((offers) => new FakeSource(offers))
+  const sources = offersBySource.map((offers, i) => new FakeSource(offers, `fake-${i}`))
   const clock = manualClock()
-  const substituter = new Substituter({ castore, pathInfos, trust, sources, clock, log: silentLog })
+  const substituter = new Substituter({
+    ...{ castore, pathInfos, trust, clock, log: silentLog },
+    sources: watched(...sources),
+  })
   return { castore, pathInfos, sources, clock, substituter }
 }
 
