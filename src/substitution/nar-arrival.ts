@@ -41,6 +41,8 @@ export class NarArrival {
   /** Where in the NAR the offer is that is being taken now. */
   #at = 0
   #attempts = 0
+  /** The spool takes no more: who reads waits for the end, and has the rest from the castore. */
+  #isFull = false
   #end: End | undefined
   #readers = 0
   #changed = Promise.withResolvers<void>()
@@ -125,16 +127,15 @@ export class NarArrival {
   async #take(piece: Uint8Array): Promise<void> {
     const from = this.#bytes - this.#at
     this.#at += piece.length
-    if (from >= piece.length || this.#end !== undefined) return
+    if (from >= piece.length || this.#isFull || this.#end !== undefined) return
     try {
       this.#spool ??= await this.#components.spools.open()
       await this.#spool.append(piece.subarray(from))
       this.#bytes = this.#at
       this.#tell()
     } catch (error) {
-      if (this.#at > piece.length) throw error // it has been read from, and can not go on
-      this.#components.log.warn('a NAR is not passed on while it comes', { error })
-      this.#at = Number.NEGATIVE_INFINITY
+      this.#isFull = true
+      this.#components.log.warn('the rest of a NAR waits until all of it is here', { error })
     }
   }
 

@@ -133,7 +133,7 @@ export class SourceWatch implements Service {
     let waitMs = firstMs
     while (!call.signal.aborted) {
       try {
-        await this.#clock.sleep(waitMs, call)
+        if (waitMs > 0) await this.#clock.sleep(waitMs, call)
         const begunMs = this.#clock.now()
         await withDeadline(this.#clock, PROBE_MS, `probing ${this.name}`, call, (timed) =>
           this.source.probe!(timed),

@@ -9,6 +9,7 @@ import { AccessTokens, TokenHash } from '../../src/foundation/access-token.ts'
 import type { Call } from '../../src/foundation/call.ts'
 import type { Clock } from '../../src/foundation/clock.ts'
 import { silentLog } from '../../src/foundation/log.ts'
+import { SpoolDirectory } from '../../src/foundation/spool.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
 import { Gateway } from '../../src/gateway/gateway.ts'
 import type { GatewayLimits } from '../../src/gateway/gateway-limits.ts'
@@ -83,7 +84,9 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   await others.start()
   stack.defer(() => others.stop())
   const intake = new OwnerIntake({ pathInfos, trust, shared: others })
-  const substituter = new Substituter({ ...base, sources: watched(...(init.sources ?? [])) })
+  const spools = await SpoolDirectory.open(stack.use(await temporaryDirectory()).path)
+  const sources = watched(...(init.sources ?? []))
+  const substituter = new Substituter({ ...base, sources, spools })
   const documents = new NamedDocumentStore({ records, castore })
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })
   const contents = init.contents?.(castore) ?? castore

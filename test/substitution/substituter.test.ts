@@ -5,6 +5,7 @@ import { recordCastore } from '../../src/castore/stores/record-castore.ts'
 import type { Call } from '../../src/foundation/call.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
+import { PathFacts } from '../../src/pathinfo/path-facts.ts'
 import { PathInfo } from '../../src/pathinfo/path-info.ts'
 import { Signer } from '../../src/pathinfo/signer.ts'
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
@@ -14,6 +15,7 @@ import { OFFER_MS } from '../../src/substitution/known-offers.ts'
 import { MISS_MS } from '../../src/substitution/miss-memory.ts'
 import type {
   ContentOffer,
+  NarOffer,
   Offer,
   OfferFlaw,
   PathSource,
@@ -295,5 +297,66 @@ describe('what is told to one who goes straight for the root', () => {
 
   test('is nothing where nobody has the path', async () => {
     expect(await world([]).substituter.resolve(hash, call)).toBeUndefined()
+  })
+})
+
+/** What a cache has: a NAR, of which nobody knows the root. */
+function narOffer(bytes: Uint8Array, init: { signed?: boolean; cut?: boolean } = {}) {
+  const flaws: OfferFlaw[] = []
+  const { storePath, narSize, narSha256, references, signatures } = nixSigned
+  const fields = { storePath, narSize, narSha256, references }
+  const facts = new PathFacts(init.signed === false ? fields : { ...fields, signatures })
+  const offer: NarOffer = {
+    kind: 'nar',
+    facts,
+    keys: [],
+    async *nar() {
+      yield* inPieces(bytes, [100])
+      if (init.cut === true) throw new Error('the cable is cut')
+    },
+    turnDown: (flaw) => flaws.push(flaw),
+  }
+  return { offer, flaws }
+}
+
+describe('what a cache has', () => {
+  test('is described without a root, and stored with the one that its NAR has', async () => {
+    const { substituter, pathInfos } = world([narOffer(nar).offer])
+    const facts = await substituter.describe(hash, call)
+    expect(facts?.narSize).toBe(nar.length)
+    expect(facts).not.toBeInstanceOf(PathInfo)
+    expect((await substituter.obtain(hash, call))?.node).toEqual(plain.node)
+    expect(pathInfos.count()).toBe(1)
+  })
+
+  test('counts for nothing where nobody trusted signed it', async () => {
+    const { offer, flaws } = narOffer(nar, { signed: false })
+    const { substituter } = world([offer])
+    expect(await substituter.describe(hash, call)).toBeUndefined()
+    expect(flaws).toEqual(['untrusted'])
+  })
+
+  test('counts by a key of that cache, and of no other', async () => {
+    const { offer } = narOffer(nar)
+    const signatures = new Signer({ key: KEYS.b }).sign(plain).signatures
+    const facts = new PathFacts({ ...offer.facts, signatures })
+    const { substituter } = world([{ ...offer, facts }])
+    expect(await substituter.describe(hash, call)).toBeUndefined()
+    const own = world([{ ...offer, facts, keys: [KEYS.b.publicKey()] }])
+    expect(await own.substituter.obtain(hash, call)).toBeDefined()
+  })
+
+  test('is turned down where its NAR is another, longer or cut off; the next one is taken', async () => {
+    const longer = Buffer.concat([nar, Buffer.alloc(100)])
+    const wrong = [
+      narOffer(otherNar),
+      narOffer(longer),
+      narOffer(nar.subarray(0, 200), { cut: true }),
+    ]
+    const offers = [...wrong.map(({ offer }) => offer), narOffer(nar).offer]
+    const { substituter, pathInfos } = world(offers)
+    expect((await substituter.obtain(hash, call))?.node).toEqual(plain.node)
+    expect(wrong[0]!.flaws).toEqual(['nar-mismatch'])
+    expect(pathInfos.count()).toBe(1)
   })
 })
