@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { NodeLimit, NodeStatus } from '../daemon/client.ts'
+import type { NodeLimit, NodeStatus, SourceStatus } from '../daemon/client.ts'
 import { answer, type NodeOptions, withNode, withNodeOptions } from './node-options.ts'
 import { formatBytes, formatCount, formatDuration } from './units.ts'
 
@@ -7,6 +7,7 @@ import { formatBytes, formatCount, formatDuration } from './units.ts'
 export function statusCommand(): Command {
   const command = new Command('status')
     .description('Say how the node is doing.')
+    .option('--sources', 'say instead where paths come from, and how each source does')
     .option('--limits', 'say instead what bounds each request, queue, wait and memory')
   return withNodeOptions(command)
     .addHelpText(
@@ -15,16 +16,41 @@ export function statusCommand(): Command {
 Examples:
   $ cairn status
   $ cairn status --json | jq .storePaths
+  $ cairn status --sources
   $ cairn status --limits | grep gateway`,
     )
-    .action(async (options: NodeOptions & { limits?: boolean }) => {
+    .action(async (options: NodeOptions & { limits?: boolean; sources?: boolean }) => {
       if (options.limits === true) {
         const limits = await withNode(options, (node, call) => node.limits(call))
         return answer(options, limits, limits.map(limitLine).join('\n'))
       }
+      if (options.sources === true) {
+        const sources = await withNode(options, (node, call) => node.sources(call))
+        return answer(options, sources.map(jsonOf), sourcesText(sources, Date.now()))
+      }
       const status = await withNode(options, (node, call) => node.status(call))
       answer(options, { ...status, signingKey: status.signingKey ?? null }, textOf(status))
     })
+}
+
+function jsonOf({ latencyMs, lastFault, ...same }: SourceStatus) {
+  return { ...same, latencyMs: latencyMs ?? null, lastFault: lastFault ?? null }
+}
+
+/** A tree of where paths come from, in the order that they are asked. */
+function sourcesText(sources: readonly SourceStatus[], nowMs: number): string {
+  const lines = ['this store']
+  for (const [i, source] of sources.entries()) {
+    const isLast = i === sources.length - 1
+    const { name, priority, state, asked, hits, latencyMs, lastFault } = source
+    const rate = asked === 0 ? 'not asked yet' : `had ${formatCount(hits)} of ${formatCount(asked)}`
+    const pace = latencyMs === undefined ? '' : `, ${latencyMs.toFixed(latencyMs < 10 ? 1 : 0)} ms`
+    lines.push(`${isLast ? '└─' : '├─'} ${name}  ${state}, ${rate}${pace} (priority ${priority})`)
+    if (lastFault === undefined) continue
+    const ago = formatDuration(Math.max(0, nowMs - lastFault.atMs))
+    lines.push(`${isLast ? '  ' : '│ '}    last fault ${ago} ago: ${lastFault.what}`)
+  }
+  return lines.join('\n')
 }
 
 function limitLine({ part, name, value, what }: NodeLimit): string {

@@ -17,7 +17,13 @@ import { type Imported, NodeClient } from '../rpc/node-client.ts'
 
 export { NixError } from '../nix/nix-error.ts'
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
-export type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from '../rpc/node-view.ts'
+export type {
+  FetchReport,
+  NodeLimit,
+  NodeStatus,
+  PeerStatus,
+  SourceStatus,
+} from '../rpc/node-view.ts'
 export type { SeedReport } from '../rpc/seed-calls.ts'
 export type {
   AdoptedPath,

@@ -114,7 +114,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const gateway = new Gateway({ ...storage, ...facing, ...contents }, { address: config.gateway })
   const heldSize = new HeldSize({ pathInfos, clock })
   const keys = { trustedKeys, signer }
-  const view = new DaemonView({ config, clock, records, heldSize, ...peers, gateway, ...keys })
+  const seen = { ...peers, sources: answers.services, gateway, ...keys }
+  const view = new DaemonView({ config, clock, records, heldSize, ...seen })
   const { census } = peers
   const owned = { view, upkeep, census, sharing, paths, castore: around, log: logOf('rpc') }
   const rpc = new RpcServer({ ...storage, ...facing, ...owned }, { address: config.rpc })

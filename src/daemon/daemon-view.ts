@@ -6,7 +6,8 @@ import type { PublicKey } from '../nix/key.ts'
 import type { Signer } from '../pathinfo/signer.ts'
 import type { Host } from '../peers/host.ts'
 import type { PeerLedger } from '../peers/standing/peer-ledger.ts'
-import type { NodeStatus, NodeView, PeerStatus } from '../rpc/node-view.ts'
+import type { NodeStatus, NodeView, PeerStatus, SourceStatus } from '../rpc/node-view.ts'
+import type { SourceWatch } from '../substitution/source-watch.ts'
 import type { Config } from './config.ts'
 import type { HeldSize } from './held-size.ts'
 import { VERSION } from './version.ts'
@@ -20,6 +21,7 @@ export interface DaemonViewComponents {
   readonly records: RecordStore
   readonly heldSize: HeldSize
   readonly gateway: Gateway
+  readonly sources: readonly SourceWatch[]
   readonly trustedKeys: readonly PublicKey[]
   readonly signer: Signer | undefined
 }
@@ -58,6 +60,11 @@ export class DaemonView implements NodeView {
       trustedKeys: trustedKeys.map((key) => key.toString()),
       signingKey: signer?.publicKey.toString(),
     }
+  }
+
+  sources(): readonly SourceStatus[] {
+    const reports = this.#components.sources.map(({ report }) => report)
+    return reports.toSorted((a, b) => a.priority - b.priority)
   }
 
   peers(): readonly PeerStatus[] {

@@ -14,13 +14,20 @@ import {
   type PardonResponse,
   type PeersResponse,
   type PinsResponse,
+  type SourcesResponse,
   type StatusResponse,
 } from '../generated/cairn/node/v1/node.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { fromWireSigned } from '../pathinfo/path-info-codec.ts'
 import type { ListedNode } from '../substitution/path-contents.ts'
-import { fromWireEvent, fromWirePeer, fromWireStatus, fromWireVerify } from './node-messages.ts'
-import type { FetchReport, NodeLimit, NodeStatus, PeerStatus } from './node-view.ts'
+import {
+  fromWireEvent,
+  fromWirePeer,
+  fromWireSource,
+  fromWireStatus,
+  fromWireVerify,
+} from './node-messages.ts'
+import type { FetchReport, NodeLimit, NodeStatus, PeerStatus, SourceStatus } from './node-view.ts'
 import { CLIENT_OPTIONS } from './rpc-options.ts'
 import type { SeedReport } from './seed-calls.ts'
 import type { AdoptReport, CleanUpInit, CleanUpReport, PinnedPath, VerifyReport } from './upkeep.ts'
@@ -68,6 +75,16 @@ export class NodeClient implements Disposable {
         call,
       ),
     )
+  }
+
+  /** Where paths come from, in the order that they are asked. */
+  async sources(call: Call): Promise<SourceStatus[]> {
+    const { sources } = await this.#unary(
+      (request: object, done: Done<SourcesResponse>) => this.#client.sources(request, done),
+      {},
+      call,
+    )
+    return sources.map(fromWireSource)
   }
 
   async peers(call: Call): Promise<PeerStatus[]> {

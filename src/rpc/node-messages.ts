@@ -1,11 +1,12 @@
 import type {
   FetchEvent,
   Peer,
+  Source,
   StatusResponse,
   VerifyEvent,
 } from '../generated/cairn/node/v1/node.ts'
 import type { ClosureProgress, PathOutcome } from '../substitution/closure-fetch.ts'
-import type { FetchReport, NodeStatus, PeerStatus } from './node-view.ts'
+import type { FetchReport, NodeStatus, PeerStatus, SourceStatus } from './node-view.ts'
 import type { VerifyPhase, VerifyReport } from './upkeep.ts'
 
 /** The message of a node's status. */
@@ -52,6 +53,17 @@ export function fromWirePeer(message: Peer): PeerStatus {
     latencyMs: latencyMs === 0 ? undefined : latencyMs,
     reason: reason === '' ? undefined : reason,
   }
+}
+
+/** The message of a source. */
+export function toWireSource({ lastFault, ...same }: SourceStatus): Source {
+  return { ...same, lastFault: lastFault?.what ?? '', lastFaultMs: lastFault?.atMs ?? 0 }
+}
+
+/** The source of a message. */
+export function fromWireSource({ lastFault, lastFaultMs, ...same }: Source): SourceStatus {
+  const fault = lastFault === '' ? undefined : { what: lastFault, atMs: lastFaultMs }
+  return { ...same, latencyMs: same.latencyMs, lastFault: fault }
 }
 
 /** The message of how far a fetch has got, and of a path that came to its end. */

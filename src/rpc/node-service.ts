@@ -16,7 +16,7 @@ import type { OwnerIntake } from '../substitution/owner-intake.ts'
 import type { PathContents } from '../substitution/path-contents.ts'
 import type { Substituter } from '../substitution/substituter.ts'
 import { type CallHandlers, ownerOnly, type RpcCall } from './call-handlers.ts'
-import { toWireEvent, toWirePeer, toWireStatus } from './node-messages.ts'
+import { toWireEvent, toWirePeer, toWireSource, toWireStatus } from './node-messages.ts'
 import type { NodeView } from './node-view.ts'
 import { pathCalls } from './path-calls.ts'
 import { rpcError } from './rpc-error.ts'
@@ -65,6 +65,11 @@ export function nodeService(
       wire.StatusRequest,
       wire.StatusResponse,
       owned(async (_request, call) => toWireStatus(await view.status(call))),
+    ),
+    Sources: handlers.unary(
+      wire.SourcesRequest,
+      wire.SourcesResponse,
+      owned(async () => ({ sources: view.sources().map(toWireSource) })),
     ),
     Peers: handlers.unary(
       wire.PeersRequest,

@@ -59,9 +59,28 @@ export interface PeerStatus {
   readonly sinceMs: number | undefined
 }
 
+/** A source of paths as the node sees it. */
+export interface SourceStatus {
+  readonly name: string
+  /** As Nix has it: a lower number is asked first. */
+  readonly priority: number
+  /** `ready`, `unproven` before it has answered, or `benched` after it failed. */
+  readonly state: string
+  /** How often it was asked for a path, had it, and failed. */
+  readonly asked: number
+  readonly hits: number
+  readonly faults: number
+  /** What it usually takes to answer, in ms; undefined before it ever has. */
+  readonly latencyMs: number | undefined
+  /** How it failed last, and when, in milliseconds since 1970. */
+  readonly lastFault: { readonly what: string; readonly atMs: number } | undefined
+}
+
 /** Where the service learns about the node; the daemon, which knows all parts, implements it. */
 export interface NodeView {
   status(call: Call): Promise<NodeStatus>
+  /** Where paths come from, in the order that they are asked. */
+  sources(): readonly SourceStatus[]
   /** Who is connected, and who is not welcome. */
   peers(): readonly PeerStatus[]
   /** Forgets what peers have done; says whose offences there were any of. */

@@ -9,7 +9,7 @@ import { until } from '../fixtures/await-peers.ts'
 import { KEYS, pathInfoOf, pathNamed } from '../fixtures/claims.ts'
 import { call, collect, noise } from '../fixtures/content.ts'
 import { narOf, SMALL } from '../nar/trees.ts'
-import { PEERS, STATUS, testNode } from './test-node.ts'
+import { PEERS, SOURCES, STATUS, testNode } from './test-node.ts'
 
 /** A source whose offers come from a list and whose content never arrives. */
 class WaitingSource implements PathSource {
@@ -52,6 +52,7 @@ test('status and peers come as they are', async () => {
   await using node = await testNode()
   expect(await node.client.status(call)).toEqual(STATUS)
   expect(await node.client.peers(call)).toEqual(PEERS)
+  expect(await node.client.sources(call)).toEqual(SOURCES)
   expect(await node.client.pardon(['one', 'two'], call)).toEqual(['two'])
 })
 

@@ -26,7 +26,7 @@ import { Janitor } from '../../src/retention/janitor.ts'
 import { PathUses } from '../../src/retention/path-uses.ts'
 import { Pins } from '../../src/retention/pins.ts'
 import { NodeClient } from '../../src/rpc/node-client.ts'
-import type { NodeStatus, PeerStatus } from '../../src/rpc/node-view.ts'
+import type { NodeStatus, PeerStatus, SourceStatus } from '../../src/rpc/node-view.ts'
 import { type RpcInit, RpcServer } from '../../src/rpc/rpc-server.ts'
 import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
 import { PathContents } from '../../src/substitution/path-contents.ts'
@@ -58,6 +58,18 @@ export const STATUS: NodeStatus = {
   trustedKeys: ['a', 'b'],
   signingKey: undefined,
 }
+
+/** What the node behind the server says of its sources. */
+export const SOURCES: SourceStatus[] = [
+  {
+    ...{ name: 'peers', priority: 0, state: 'ready', asked: 5, hits: 3, faults: 0 },
+    ...{ latencyMs: 1.5, lastFault: undefined },
+  },
+  {
+    ...{ name: 'https://cache.example', priority: 40, state: 'benched', asked: 2, hits: 0 },
+    ...{ faults: 2, latencyMs: undefined, lastFault: { what: 'it is down', atMs: 1_700_000 } },
+  },
+]
 
 export const PEERS: PeerStatus[] = [
   {
@@ -122,7 +134,7 @@ export async function testNode(init: TestNodeInit = {}) {
   const adoption = new Adoption({ ...kept, records, trust, intake, files })
   const upkeep = new StoreUpkeep({ ...kept, far, janitor: new Janitor(kept), adoption })
   const pardon = (peers: readonly string[]): string[] => peers.filter((it) => it === 'two')
-  const view = { status: async () => STATUS, peers: () => PEERS, pardon }
+  const view = { status: async () => STATUS, peers: () => PEERS, sources: () => SOURCES, pardon }
   const census = {
     count: async (hashes: readonly Uint8Array[]) => [
       { peer: 'one', pathsHeld: hashes.length, sendRate: 1.4, receiveRate: 0 },

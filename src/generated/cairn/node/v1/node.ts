@@ -137,6 +137,25 @@ export interface StatusResponse {
   uniqueBytes: number;
 }
 
+export interface SourcesRequest {
+}
+
+export interface SourcesResponse {
+  sources: Source[];
+}
+
+export interface Source {
+  name: string;
+  priority: number;
+  state: string;
+  asked: number;
+  hits: number;
+  faults: number;
+  latencyMs?: number | undefined;
+  lastFault: string;
+  lastFaultMs: number;
+}
+
 export interface PeersRequest {
 }
 
@@ -1572,6 +1591,231 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             }
 
             message.uniqueBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSourcesRequest(): SourcesRequest {
+  return {};
+}
+
+export const SourcesRequest: MessageFns<SourcesRequest> = {
+  encode(_: SourcesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SourcesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSourcesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSourcesResponse(): SourcesResponse {
+  return { sources: [] };
+}
+
+export const SourcesResponse: MessageFns<SourcesResponse> = {
+  encode(message: SourcesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.sources) {
+      Source.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SourcesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSourcesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sources.push(Source.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSource(): Source {
+  return {
+    name: "",
+    priority: 0,
+    state: "",
+    asked: 0,
+    hits: 0,
+    faults: 0,
+    latencyMs: undefined,
+    lastFault: "",
+    lastFaultMs: 0,
+  };
+}
+
+export const Source: MessageFns<Source> = {
+  encode(message: Source, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(16).uint32(message.priority);
+    }
+    if (message.state !== "") {
+      writer.uint32(26).string(message.state);
+    }
+    if (message.asked !== 0) {
+      writer.uint32(32).uint64(message.asked);
+    }
+    if (message.hits !== 0) {
+      writer.uint32(40).uint64(message.hits);
+    }
+    if (message.faults !== 0) {
+      writer.uint32(48).uint64(message.faults);
+    }
+    if (message.latencyMs !== undefined) {
+      writer.uint32(57).double(message.latencyMs);
+    }
+    if (message.lastFault !== "") {
+      writer.uint32(66).string(message.lastFault);
+    }
+    if (message.lastFaultMs !== 0) {
+      writer.uint32(72).uint64(message.lastFaultMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Source {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.priority = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.asked = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.hits = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.faults = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.latencyMs = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastFault = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.lastFaultMs = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -3271,6 +3515,15 @@ export const NodeServiceService = {
     responseSerialize: (value: StatusResponse): Buffer => Buffer.from(StatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StatusResponse => StatusResponse.decode(value),
   },
+  sources: {
+    path: "/cairn.node.v1.NodeService/Sources" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SourcesRequest): Buffer => Buffer.from(SourcesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SourcesRequest => SourcesRequest.decode(value),
+    responseSerialize: (value: SourcesResponse): Buffer => Buffer.from(SourcesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SourcesResponse => SourcesResponse.decode(value),
+  },
   peers: {
     path: "/cairn.node.v1.NodeService/Peers" as const,
     requestStream: false as const,
@@ -3389,6 +3642,7 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   cat: handleServerStreamingCall<CatRequest, CatResponse>;
   list: handleServerStreamingCall<ListRequest, ListResponse>;
   status: handleUnaryCall<StatusRequest, StatusResponse>;
+  sources: handleUnaryCall<SourcesRequest, SourcesResponse>;
   peers: handleUnaryCall<PeersRequest, PeersResponse>;
   pardon: handleUnaryCall<PardonRequest, PardonResponse>;
   keys: handleUnaryCall<KeysRequest, KeysResponse>;
@@ -3441,6 +3695,21 @@ export interface NodeServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatusResponse) => void,
+  ): ClientUnaryCall;
+  sources(
+    request: SourcesRequest,
+    callback: (error: ServiceError | null, response: SourcesResponse) => void,
+  ): ClientUnaryCall;
+  sources(
+    request: SourcesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SourcesResponse) => void,
+  ): ClientUnaryCall;
+  sources(
+    request: SourcesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SourcesResponse) => void,
   ): ClientUnaryCall;
   peers(
     request: PeersRequest,
