@@ -5,13 +5,14 @@ import { z } from 'zod'
 import { PACKING_LEVEL } from '../castore/stores/chunk-packer.ts'
 import { TokenHash } from '../foundation/access-token.ts'
 import { type ListenAddress, parseListenAddress } from '../foundation/listen-address.ts'
-import { PublicKey } from '../nix/key.ts'
 import { NamePattern } from '../pathinfo/name-pattern.ts'
 import { SHARE_MODES, SHARE_PATTERNS_MAX } from '../pathinfo/share-policy.ts'
 import { ANNOUNCE_MODES } from '../peers/announcing/announce-mode.ts'
 import { ANNOUNCE_BYTES_PER_SECOND } from '../peers/announcing/telling.ts'
+import { byteRate, RATE_BYTES_MIN, shown, span, trustedKey } from './config-values.ts'
 import { parseLogLevels } from './log-levels.ts'
-import { parseByteSize, parseSpan } from './quantity.ts'
+import { parseByteSize } from './quantity.ts'
+import { UPSTREAMS_MAX, upstreamSchema } from './upstream-config.ts'
 
 /** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
 export const CACHE_NIXOS_ORG_KEY = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
@@ -37,15 +38,6 @@ const address = z.string().refine(isMultiaddr, {
     `is a multiaddress, such as /ip4/192.168.1.5/tcp/9001, not ${shown(issue.input)}`,
 })
 
-const trustedKey = z.string().transform((text, context): PublicKey => {
-  try {
-    return PublicKey.parse(text)
-  } catch (error) {
-    context.addIssue(`is a public key as NAME:BASE64: ${(error as Error).message}`)
-    return z.NEVER
-  }
-})
-
 const shareMode = z.enum(SHARE_MODES, {
   error: (issue) => `is one of ${SHARE_MODES.join(', ')}, not ${shown(issue.input)}`,
 })
@@ -53,18 +45,6 @@ const shareMode = z.enum(SHARE_MODES, {
 const announceMode = z.enum(ANNOUNCE_MODES, {
   error: (issue) => `is one of ${ANNOUNCE_MODES.join(', ')}, not ${shown(issue.input)}`,
 })
-
-/** A rate in bytes a second, of at least so many; `shownMin` says that for people. */
-function byteRate(bytesMin: number, shownMin: string) {
-  return z.union([z.string(), z.number()]).transform((given, context): number => {
-    const bytes = parseByteSize(String(given).replace(/\/s$/, ''))
-    if (bytes !== undefined && bytes >= bytesMin) return bytes
-    context.addIssue(
-      `is at least ${shownMin} a second, such as 2MB or 500 kB/s, not ${shown(given)}`,
-    )
-    return z.NEVER
-  })
-}
 
 const namePattern = z.string().transform((text, context): NamePattern => {
   const pattern = NamePattern.parse(text)
@@ -85,13 +65,6 @@ const byteSize = z.union([z.string(), z.number()]).transform((given, context): n
   return z.NEVER
 })
 
-const span = z.string().transform((text, context): number => {
-  const ms = parseSpan(text)
-  if (ms !== undefined && ms > 0) return ms
-  context.addIssue(`is a span of time, such as 90d or 12h, not ${shown(text)}`)
-  return z.NEVER
-})
-
 const packingLevel = z.union([z.string(), z.number()]).transform((given, context): number => {
   const level = Number(given)
   if (Number.isInteger(level) && level >= 0 && level <= 19) return level
@@ -109,9 +82,6 @@ const logLevels = z.string().superRefine((text, context) => {
 
 /** A store that may take less than this, in bytes, would be busy with making room for itself. */
 export const STORE_BYTES_MIN = 256 * 1024 * 1024
-
-/** With less than this, in bytes a second, a node would be of no use to its peers. */
-export const RATE_BYTES_MIN = 64_000
 
 /** Announcing with less than this, in bytes a second, would never come to an end. */
 export const ANNOUNCE_RATE_MIN = 1000
@@ -171,6 +141,12 @@ export const OPTIONS = {
     flag: '--announce-rate <SIZE>',
     env: 'CAIRN_ANNOUNCE_RATE',
     help: 'what announcing may send in a second, such as 50kB (default: 20kB)',
+  },
+  upstream: {
+    flag: '--upstream <URL...>',
+    env: 'CAIRN_UPSTREAM',
+    help: 'caches to fetch from what no neighbour has, such as https://cache.nixos.org (default: none)',
+    repeatable: true,
   },
   trusted_keys: {
     flag: '--trusted-key <NAME:BASE64...>',
@@ -263,6 +239,7 @@ export const configSchema = z.strictObject({
   mdns: z.boolean().prefault(true),
   announce: announceMode.prefault(ANNOUNCE_MODES[0]),
   announce_rate: byteRate(ANNOUNCE_RATE_MIN, '1 kB').prefault(ANNOUNCE_BYTES_PER_SECOND),
+  upstream: z.array(upstreamSchema).max(UPSTREAMS_MAX).prefault([]),
   trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
   signing_key: z.string().min(1).optional(),
   tokens: z.array(tokenHash).prefault([]),
@@ -313,8 +290,4 @@ function isMultiaddr(text: string): boolean {
   } catch {
     return false
   }
-}
-
-function shown(value: unknown): string {
-  return JSON.stringify(value)
 }

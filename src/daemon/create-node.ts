@@ -59,6 +59,7 @@ import { ConfigError } from './config-error.ts'
 import { DaemonView } from './daemon-view.ts'
 import { HeldSize } from './held-size.ts'
 import { StoreUpkeep } from './store-upkeep.ts'
+import { type OpenUpstream, openUpstream } from './upstreams.ts'
 import { YoungCollector } from './young-collector.ts'
 
 /** A node with all its parts, ready to be started. */
@@ -93,7 +94,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   // Answers, from here or from elsewhere.
   const asking = { trust, log: logOf('substitution') }
   const spools = await SpoolDirectory.open(join(config.state, 'arriving'))
-  const answers = answerWith({ ...storage, ...peers, ...asking, spools })
+  const upstreams = config.upstream.map((it) => openUpstream({ clock }, it))
+  const answers = answerWith({ ...storage, ...peers, ...asking, upstreams, spools })
   const { substituter, around, paths } = answers
 
   // What is kept, and for how long.
@@ -114,7 +116,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const gateway = new Gateway({ ...storage, ...facing, ...contents }, { address: config.gateway })
   const heldSize = new HeldSize({ pathInfos, clock })
   const keys = { trustedKeys, signer }
-  const seen = { ...peers, sources: answers.services, gateway, ...keys }
+  const seen = { ...peers, sources: answers.sources, gateway, ...keys }
   const view = new DaemonView({ config, clock, records, heldSize, ...seen })
   const { census } = peers
   const owned = { view, upkeep, census, sharing, paths, castore: around, log: logOf('rpc') }
@@ -127,7 +129,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     uses,
     shared,
     ...peers.services,
-    ...answers.services,
+    ...upstreams,
+    ...answers.sources,
     janitor,
     ...followers,
     rpc,
@@ -242,13 +245,15 @@ function answerWith(
     source: PeerSource
     content: PeerContentSource
     trust: TrustPolicy
+    upstreams: readonly OpenUpstream[]
     spools: SpoolDirectory
     log: Log
   },
 ) {
-  const { host, source, content, castore, log } = components
+  const { host, source: peers, upstreams, content, castore, log } = components
   const clock = systemClock
-  const sources = [new SourceWatch({ source, clock, log })]
+  const all = [peers, ...upstreams.map(({ source }) => source)]
+  const sources = all.map((source) => new SourceWatch({ source, clock, log }))
   const substituter = new Substituter({ ...components, sources, clock })
   const around = new SubstitutingCastore({ near: castore, far: content, clock })
   host.onConnect(() => {
@@ -256,7 +261,7 @@ function answerWith(
     around.forgetMisses()
   })
   const paths = new PathContents({ substituter, contents: around.contents })
-  return { substituter, around, paths, services: sources }
+  return { substituter, around, paths, sources }
 }
 
 async function loadSigner(path: string | undefined): Promise<Signer | undefined> {

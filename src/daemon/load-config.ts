@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { parse, TomlError } from 'smol-toml'
 import { type Config, configSchema, OPTIONS, type Option } from './config.ts'
 import { ConfigError } from './config-error.ts'
+import { UPSTREAM_KEYS } from './upstream-config.ts'
 
 /** Values by their names in cairn.toml (`share.mode` in a table), not checked yet. */
 export type RawConfig = Readonly<Record<string, unknown>>
@@ -41,12 +42,11 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     result.error.issues.flatMap((issue) => {
       if (issue.code === 'unrecognized_keys') {
         return issue.keys.map((name) => {
-          const key = [...issue.path, name].join('.')
-          return `${nameIn(origins, key)}: ${unknownKey(key)}`
+          const path = [...issue.path, name]
+          return `${nameIn(origins, keyOf(path))}: ${unknownKey(keyOf(path))}`
         })
       }
-      const key = issue.path.slice(0, isTable(issue.path[0]) ? 2 : 1).join('.')
-      return [`${nameIn(origins, key)} ${lowerFirst(issue.message)}`]
+      return [`${nameIn(origins, keyOf(issue.path))} ${lowerFirst(issue.message)}`]
     }),
   )
 }
@@ -63,6 +63,13 @@ async function fromFile(path: string): Promise<Layer> {
     const why = cause.message.split('\n')[0]
     throw new ConfigError([`${path}:${cause.line}: ${why}`], { cause })
   }
+}
+
+/** The full name of what is wrong: of an option, or of one in the n-th table of a list. */
+function keyOf([first, second, third]: readonly PropertyKey[]): string {
+  const isInList = first === 'upstream' && typeof second === 'number'
+  if (isInList) return [first, second, third].filter((it) => it !== undefined).join('.')
+  return (isTable(first) ? [first, second] : [first]).map(String).join('.')
 }
 
 type RawTable = Record<string, unknown>
@@ -117,29 +124,58 @@ function fromText(text: string, option: Option): unknown {
 }
 
 function optionOf(key: string): { flag: string; env: string } | undefined {
-  return (OPTIONS as Record<string, { flag: string; env: string }>)[key]
+  const options = OPTIONS as Record<string, { flag: string; env: string }>
+  return options[key] ?? options[listOf(key) ?? '']
 }
 
 function nameIn(origins: ReadonlyMap<string, Layer>, key: string): string {
-  return origins.get(key)?.nameOf(key) ?? key
+  return (origins.get(key) ?? origins.get(listOf(key) ?? ''))?.nameOf(key) ?? key
+}
+
+/** The list that a name such as `upstream.0.url` leads into. */
+function listOf(key: string): string | undefined {
+  return /^([^.]+)\.\d+(\.|$)/.exec(key)?.[1]
 }
 
 function unknownKey(key: string): string {
-  const near = Object.keys(OPTIONS).find((known) => distance(known, key) <= 2)
+  const isInList = listOf(key) !== undefined
+  const keys = isInList ? UPSTREAM_KEYS : Object.keys(OPTIONS)
+  const name = isInList ? key.split('.')[2]! : key
+  const near = keys.find((known) => distance(known, name) <= 2)
   return near === undefined
-    ? `there is no such key; the keys are ${Object.keys(OPTIONS).join(', ')}`
+    ? `there is no such key; the keys are ${keys.join(', ')}`
     : `there is no such key; did you mean ${near}?`
 }
 
 /** Where a key stands in the text, counted from 1: by its full name, or below its table's head. */
 function lineOf(text: string, key: string): number {
   const lines = text.split('\n').map((line) => line.trimStart())
+  const list = listOf(key)
+  if (list !== undefined) return lineInList(lines, list, key.split('.').slice(1))
   const [table, name] = key.split('.', 2)
   const whole = lines.findIndex((line) => line.startsWith(key))
   if (whole >= 0 || name === undefined) return whole < 0 ? 1 : whole + 1
   const head = lines.findIndex((line) => line.startsWith(`[${table}]`))
   const inner = lines.findIndex((line, at) => at > head && line.startsWith(name))
   return (inner < 0 ? Math.max(head, 0) : inner) + 1
+}
+
+/** Where a key of the n-th `[[table]]` stands, or the head of that where it is not there. */
+function lineInList(lines: readonly string[], list: string, [n, name]: readonly string[]): number {
+  const heads = lines.flatMap((line, at) => (line.startsWith(`[[${list}]]`) ? [at] : []))
+  const head = heads[Number(n)]
+  if (head === undefined)
+    return (
+      Math.max(
+        0,
+        lines.findIndex((it) => it.startsWith(list)),
+      ) + 1
+    )
+  const next = heads[Number(n) + 1] ?? lines.length
+  const inner = lines.findIndex(
+    (line, at) => at > head && at < next && name !== undefined && line.startsWith(name),
+  )
+  return (inner < 0 ? head : inner) + 1
 }
 
 function lowerFirst(text: string): string {

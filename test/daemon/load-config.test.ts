@@ -90,6 +90,7 @@ test('each option can come from each source, by the name that it has there', asy
     mdns: 'false',
     announce: 'roots',
     announce_rate: '50kB',
+    upstream: 'https://cache.example/',
     trusted_keys: `${KEYS[0]}`,
     signing_key: '/k',
     tokens: `ci:sha256:${'0a'.repeat(32)}`,
@@ -187,4 +188,46 @@ test('a mistake in the flags is told with the flag', async () => {
   ]) {
     expect(told.filter((it) => it.startsWith(words))).toHaveLength(1)
   }
+})
+
+test('upstream caches are told as URLs, or as tables with more to say of each', async () => {
+  const toml = `[[upstream]]
+url = "https://cache.example/nix"
+priority = 30
+trusted_keys = ["${KEYS[0]}"]
+download_rate = "10MB"
+
+[[upstream]]
+url = "grpc+http://store:8000"
+`
+  await writeFile(file, toml)
+  const { upstream } = await loadConfig({ file, env: {}, flags: {} })
+  expect(upstream).toMatchObject([
+    { url: { kind: 'cache', name: expect.stringContaining('cache.example') }, priority: 30 },
+    { url: { kind: 'store', address: 'store:8000' }, share_pulls: true },
+  ])
+  expect(upstream[0]!.download_rate).toBe(10_000_000)
+  const env = { CAIRN_UPSTREAM: 'https://one.example file:///srv/cache' }
+  expect((await loadConfig({ env, flags: {} })).upstream).toHaveLength(2)
+})
+
+test('a mistake in one of several upstreams is told with its own line', async () => {
+  const toml = `[[upstream]]
+url = "https://cache.example"
+
+[[upstream]]
+priority = 0
+url = "https://user:secret@cache.example/?x"
+
+[[upstream]]
+url = "ftp://cache.example"
+urll = "x"
+`
+  await writeFile(file, toml)
+  const error = await loadConfig({ file, env: {}, flags: {} }).catch((thrown: Error) => thrown)
+  const text = String(error)
+  expect(text).toContain(`${file}:5: upstream.1.priority`)
+  expect(text).toContain(`${file}:9: upstream.2.url`)
+  expect(text).toContain(`${file}:10: upstream.2.urll: there is no such key; did you mean url?`)
+  expect(text).not.toContain('secret')
 })

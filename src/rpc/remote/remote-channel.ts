@@ -15,6 +15,8 @@ import { RemoteUpload } from './remote-upload.ts'
 export interface RemoteInit {
   /** `HOST:PORT`, or `unix:/path/of/the/socket`. */
   readonly address: string
+  /** Whether it is encrypted, by certificates that this machine trusts; not by default. */
+  readonly isSecure?: boolean
   /** Which names the services go by there; tvix by default, which cairn and tvix both answer to. */
   readonly family?: Family
   /** A token of that node, without which only its own machine may write. */
@@ -51,7 +53,8 @@ export class RemoteChannel implements Disposable {
     this.#family = init.family ?? 'tvix'
     this.#answerMs = init.answerMs ?? REMOTE_ANSWER_MS
     this.#workMs = init.workMs ?? REMOTE_WORK_MS
-    this.#client = new Client(init.address, credentials.createInsecure(), CLIENT_OPTIONS)
+    const trust = init.isSecure === true ? credentials.createSsl() : credentials.createInsecure()
+    this.#client = new Client(init.address, trust, CLIENT_OPTIONS)
     if (init.token !== undefined) this.#metadata.set('authorization', `Bearer ${init.token}`)
   }
 

@@ -1,0 +1,180 @@
+import type { Call } from '../foundation/call.ts'
+import type { Digest } from '../foundation/digest.ts'
+import { readAhead } from '../foundation/read-ahead.ts'
+import { blobBytes, type ChunkRef, EMPTY_BLOB } from './blob-store.ts'
+import type { Castore, ReadableCastore } from './castore.ts'
+import { CastoreError, invalid } from './castore-error.ts'
+import { DigestSet } from './digest-set.ts'
+import type { Directory } from './model/directory.ts'
+import type { FileNode, Node } from './model/node.ts'
+
+/** How many blobs are looked for in one question. */
+const BLOBS_PER_QUESTION = 256
+
+/** How many content bytes are asked for at a time. */
+const PORTION_BYTES = 4 * 1024 * 1024
+
+/** How many portions are on their way besides the one that is being stored. */
+const PORTIONS_AHEAD = 2
+
+/** How many Directories of one path are taken from elsewhere. */
+export const COPIED_DIRECTORIES_MAX = 1_000_000
+
+/** Who is told how far a copy has got. */
+export interface CopyListener {
+  /** All that is below the root, once that is known. */
+  onTotals(files: number, bytes: number): void
+  /** Files that are here now, how long they are, and how many of their bytes came from elsewhere. */
+  onFiles(files: number, bytes: number, fetched: number): void
+}
+
+/**
+ * Copies all content below a root from one castore to another that checks what it is given: blobs
+ * first, chunk by chunk where the other has part of them already, then Directories, the root last.
+ * @throws CastoreError where something is missing, or is not what its digest says
+ */
+export async function copyContent(
+  root: Node,
+  from: ReadableCastore,
+  into: Castore,
+  listener: CopyListener,
+  call: Call,
+): Promise<void> {
+  if (root.type === 'symlink') return listener.onTotals(0, 0)
+  const directories = root.type === 'directory' ? await closureOf(root.digest, from, call) : []
+  const files = filesOf(root.type === 'file' ? [root] : filesIn(directories))
+  listener.onTotals(
+    files.length,
+    files.reduce((sum, { size }) => sum + size, 0),
+  )
+  for (let at = 0; at < files.length; at += BLOBS_PER_QUESTION) {
+    await copyBlobs(files.slice(at, at + BLOBS_PER_QUESTION), from, into, listener, call)
+  }
+  await into.directories.put(directories.toReversed(), call)
+}
+
+async function closureOf(
+  root: Digest,
+  from: ReadableCastore,
+  call: Call,
+): Promise<readonly Directory[]> {
+  const directories: Directory[] = []
+  for await (const directory of from.directories.closure(root, call)) {
+    if (directories.length >= COPIED_DIRECTORIES_MAX) {
+      throw invalid(`there are more than ${COPIED_DIRECTORIES_MAX} Directories below ${root}`)
+    }
+    directories.push(directory)
+  }
+  if (directories.length === 0) throw missing(root, 'directory')
+  return directories
+}
+
+function* filesIn(directories: readonly Directory[]): Generator<FileNode> {
+  for (const { entries } of directories) {
+    for (const { node } of entries) if (node.type === 'file') yield node
+  }
+}
+
+/** Each content once. */
+function filesOf(nodes: Iterable<FileNode>): readonly FileNode[] {
+  const seen = new DigestSet()
+  return [...nodes].filter(({ digest }) => seen.add(digest.bytes))
+}
+
+async function copyBlobs(
+  files: readonly FileNode[],
+  from: ReadableCastore,
+  into: Castore,
+  listener: CopyListener,
+  call: Call,
+): Promise<void> {
+  const held = await into.blobs.layouts(
+    files.map(({ digest }) => digest),
+    call,
+  )
+  const wanted: FileNode[] = []
+  for (const [i, file] of files.entries()) {
+    if (held[i] === undefined && !file.digest.equals(EMPTY_BLOB)) wanted.push(file)
+    else listener.onFiles(1, file.size, 0)
+  }
+  if (wanted.length === 0) return
+  const layouts = await from.blobs.layouts(
+    wanted.map(({ digest }) => digest),
+    call,
+  )
+  const cut = wanted.map((file, i) => ({ file, layout: layoutOf(file, layouts[i]) }))
+  const fetched = await copyChunks(
+    cut.flatMap(({ layout }) => layout),
+    from,
+    into,
+    call,
+  )
+  for (const { file, layout } of cut) {
+    if (layout.length > 1) await into.blobs.assemble(file.digest, layout, call)
+  }
+  const bytes = wanted.reduce((sum, { size }) => sum + size, 0)
+  listener.onFiles(wanted.length, bytes, fetched)
+}
+
+/** How a blob is cut over there, which is to fit what its Directory says of it. */
+function layoutOf(
+  { digest, size }: FileNode,
+  layout: readonly ChunkRef[] | undefined,
+): readonly ChunkRef[] {
+  if (layout === undefined) throw missing(digest, 'blob')
+  const length = blobBytes(layout)
+  if (length !== size) throw invalid(`blob ${digest} has ${length} bytes, its node says ${size}`)
+  const isOneChunk = layout.length === 1 && !layout[0]!.digest.equals(digest)
+  if (isOneChunk) throw invalid(`blob ${digest} is one chunk, and has another digest than that`)
+  return layout
+}
+
+/** Brings those chunks that are not there yet; says how many bytes they have. */
+async function copyChunks(
+  chunks: readonly ChunkRef[],
+  from: ReadableCastore,
+  into: Castore,
+  call: Call,
+): Promise<number> {
+  const seen = new DigestSet()
+  const distinct = chunks.filter(({ digest }) => seen.add(digest.bytes))
+  const sizes = await into.blobs.chunkSizes(
+    distinct.map(({ digest }) => digest),
+    call,
+  )
+  const wanted = distinct.filter((_, i) => sizes[i] === undefined)
+  const read = async (portion: readonly ChunkRef[]) => {
+    const digests = portion.map(({ digest }) => digest)
+    const contents = await from.blobs.readChunks(digests, call)
+    return digests.map((digest, i) => {
+      const bytes = contents[i]
+      if (bytes === undefined) throw missing(digest, 'chunk')
+      return { digest, bytes }
+    })
+  }
+  for await (const portion of readAhead(portions(wanted), PORTIONS_AHEAD, read)) {
+    await into.blobs.putChunks(portion, call)
+  }
+  return wanted.reduce((sum, { size }) => sum + size, 0)
+}
+
+function* portions(chunks: readonly ChunkRef[]): Generator<readonly ChunkRef[]> {
+  let portion: ChunkRef[] = []
+  let bytes = 0
+  for (const chunk of chunks) {
+    portion.push(chunk)
+    bytes += chunk.size
+    if (bytes < PORTION_BYTES) continue
+    yield portion
+    portion = []
+    bytes = 0
+  }
+  if (portion.length > 0) yield portion
+}
+
+function missing(digest: Digest, what: string): CastoreError {
+  return new CastoreError(
+    { code: 'incomplete', digest: digest.hex },
+    `${what} ${digest} is missing`,
+  )
+}
