@@ -24,7 +24,7 @@ export const COPIED_DIRECTORIES_MAX = 1_000_000
 export interface CopyListener {
   /** All that is below the root, once that is known. */
   onTotals(files: number, bytes: number): void
-  /** Files that are here now, how long they are, and how many of their bytes came from elsewhere. */
+  /** Files that are here now, their length, and how many of their bytes came from elsewhere. */
   onFiles(files: number, bytes: number, fetched: number): void
 }
 

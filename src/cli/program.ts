@@ -10,6 +10,7 @@ import { keyCommand } from './key.ts'
 import { lsCommand } from './ls.ts'
 import { pardonCommand, peersCommand } from './peers.ts'
 import { pinCommand, pinsCommand, unpinCommand } from './pin.ts'
+import { pushCommand } from './push.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
 import { seedCommand } from './seed.ts'
 import { shareCommand, unshareCommand } from './share.ts'
@@ -50,6 +51,7 @@ Examples:
     importCommand(),
     fetchCommand(),
     seedCommand(),
+    pushCommand(),
     lsCommand(),
     catCommand(),
     statusCommand(),

@@ -24,6 +24,7 @@ export type {
   PeerStatus,
   SourceStatus,
 } from '../rpc/node-view.ts'
+export type { PushReport } from '../rpc/push-calls.ts'
 export type { SeedReport } from '../rpc/seed-calls.ts'
 export type {
   AdoptedPath,

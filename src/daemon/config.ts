@@ -145,7 +145,7 @@ export const OPTIONS = {
   upstream: {
     flag: '--upstream <URL...>',
     env: 'CAIRN_UPSTREAM',
-    help: 'caches to fetch from what no neighbour has, such as https://cache.nixos.org (default: none)',
+    help: 'caches for what no neighbour has, such as https://cache.nixos.org (default: none)',
     repeatable: true,
   },
   trusted_keys: {

@@ -58,6 +58,7 @@ import type { Config } from './config.ts'
 import { ConfigError } from './config-error.ts'
 import { DaemonView } from './daemon-view.ts'
 import { HeldSize } from './held-size.ts'
+import { ConfiguredPushTargets } from './push-targets.ts'
 import { StoreUpkeep } from './store-upkeep.ts'
 import { type OpenUpstream, openUpstream } from './upstreams.ts'
 import { YoungCollector } from './young-collector.ts'
@@ -119,7 +120,9 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const seen = { ...peers, sources: answers.sources, gateway, ...keys }
   const view = new DaemonView({ config, clock, records, heldSize, ...seen })
   const { census } = peers
-  const owned = { view, upkeep, census, sharing, paths, castore: around, log: logOf('rpc') }
+  const targets = new ConfiguredPushTargets({ ...storage, trust, clock }, config)
+  const owning = { view, upkeep, census, sharing, paths, targets, random: systemRandom }
+  const owned = { ...owning, castore: around, log: logOf('rpc') }
   const rpc = new RpcServer({ ...storage, ...facing, ...owned }, { address: config.rpc })
 
   // Started in this order and stopped in the other: who answers 200 has all the rest behind it.

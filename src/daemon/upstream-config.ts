@@ -11,7 +11,8 @@ export type UpstreamPlace =
   | ({ readonly kind: 'cache' } & UpstreamUrl)
   | ({ readonly kind: 'store' } & RemoteLocation)
 
-const place = z.string().transform((text, context): UpstreamPlace => {
+/** Where an upstream is, by its URL. */
+export const upstreamPlace = z.string().transform((text, context): UpstreamPlace => {
   try {
     return text.startsWith('grpc+')
       ? { kind: 'store', ...parseRemoteUrl(text) }
@@ -24,7 +25,7 @@ const place = z.string().transform((text, context): UpstreamPlace => {
 })
 
 const table = z.strictObject({
-  url: place,
+  url: upstreamPlace,
   /** As Nix has it: a lower number is asked first; by default what the cache itself says. */
   priority: z.number().int().min(1).max(1000).optional(),
   /** Keys that count for what this cache has, besides those that always do. */
@@ -38,6 +39,8 @@ const table = z.strictObject({
   store_dir: z.string().startsWith('/').optional(),
   /** Where names and passwords are, in the form of netrc. */
   netrc: z.string().min(1).optional(),
+  /** The file with the token that lets us write to a store of another machine. */
+  token_file: z.string().min(1).optional(),
   /** Whether neighbours share the work of fetching from it. */
   share_pulls: z.boolean().prefault(true),
 })

@@ -28,6 +28,7 @@ import {
   fromWireVerify,
 } from './node-messages.ts'
 import type { FetchReport, NodeLimit, NodeStatus, PeerStatus, SourceStatus } from './node-view.ts'
+import { fromWirePush, type PushReport } from './push-calls.ts'
 import { CLIENT_OPTIONS } from './rpc-options.ts'
 import type { SeedReport } from './seed-calls.ts'
 import type { AdoptReport, CleanUpInit, CleanUpReport, PinnedPath, VerifyReport } from './upkeep.ts'
@@ -212,7 +213,16 @@ export class NodeClient implements Disposable {
     for await (const event of this.#download(begin, call)) yield fromWireEvent(event)
   }
 
-  /** A file's bytes, or a range of them: as many as `length` says, or up to the end. */
+  /** Copies paths and what they refer to to a cache, by its URL; yields how it goes. */
+  async *push(
+    storePaths: readonly string[],
+    init: { to: string },
+    call: Call,
+  ): AsyncGenerator<PushReport> {
+    const begin = () => this.#client.push({ storePaths: [...storePaths], ...init })
+    for await (const event of this.#download(begin, call)) yield fromWirePush(event)
+  }
+
   /** Pins paths, and tells again and again which neighbours have them by now. */
   async *seed(storePaths: readonly string[], call: Call): AsyncGenerator<SeedReport> {
     const begin = () => this.#client.seed({ storePaths: [...storePaths] })
@@ -224,6 +234,7 @@ export class NodeClient implements Disposable {
     }
   }
 
+  /** A file's bytes, or a range of them: as many as `length` says, or up to the end. */
   async *cat(
     path: Uint8Array,
     range: { readonly offset: number; readonly length?: number | undefined },

@@ -101,7 +101,8 @@ export function fromWireVerify({ fault, ...progress }: VerifyEvent): VerifyRepor
 }
 
 /** An error in words, with what is behind it. */
-function words(error: unknown): string {
+/** What an error says to people. */
+export function words(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined ? error.message : `${error.message}: ${words(error.cause)}`
 }

@@ -21,9 +21,7 @@ import type { NodeView } from './node-view.ts'
 import { pathCalls } from './path-calls.ts'
 import { rpcError } from './rpc-error.ts'
 import { type ShareCallsComponents, shareCalls } from './share-calls.ts'
-
-/** How often a fetch tells how it goes. */
-const PROGRESS_MS = 200
+import { whileTelling } from './telling.ts'
 
 /** What the service works with. */
 export interface NodeServiceComponents extends ShareCallsComponents {
@@ -153,22 +151,12 @@ async function fetchPaths(
   call: Call,
 ): Promise<void> {
   const fetch = new ClosureFetch({ substituter }, { closure })
-  const over = new AbortController()
-  const tell = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      await send(toWireEvent(fetch.progress))
-      await clock.sleep(PROGRESS_MS, over)
-    }
-  }
-  const telling = tell().catch(() => undefined) // the fetch is over, or the client has left
-  try {
+  const tell = (): Promise<void> => send(toWireEvent(fetch.progress))
+  await whileTelling(clock, tell, async () => {
     const paths = storePaths.map((it) => StorePath.parse(it))
     const onOutcome = (outcome: PathOutcome): void => {
       send(toWireEvent(fetch.progress, outcome)).catch(() => undefined) // the client has left
     }
     await fetch.run(paths, onOutcome, call)
-  } finally {
-    over.abort()
-    await telling
-  }
+  })
 }

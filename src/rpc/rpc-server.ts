@@ -22,6 +22,7 @@ import { loadDescriptors } from './descriptors.ts'
 import { directoryService } from './directory-service.ts'
 import { type NodeServiceComponents, nodeService } from './node-service.ts'
 import { type PathInfoServiceComponents, pathInfoService } from './path-info-service.ts'
+import { type PushCallsComponents, pushCalls } from './push-calls.ts'
 import { Readers } from './readers.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { DRAIN_MS } from './rpc-limits.ts'
@@ -41,6 +42,7 @@ export interface RpcServerComponents
   extends NodeServiceComponents,
     UpkeepCallsComponents,
     Omit<SeedCallsComponents, 'pathInfos' | 'upkeep'>,
+    Omit<PushCallsComponents, 'pathInfos'>,
     Omit<PathInfoServiceComponents, 'readers'> {
   readonly leases: Leases
   readonly others: ReadAccess
@@ -150,6 +152,7 @@ export class RpcServer implements Service {
       ...nodeService(this.#components, handlers),
       ...upkeepCalls(this.#components, waiting),
       ...seedCalls(this.#components, waiting),
+      ...pushCalls(this.#components, handlers),
     })
     this.#services.push(node)
     this.#health.addToServer(this.#server)

@@ -21,6 +21,7 @@ export const NODE_METHODS = {
   Cat: 'download',
   List: 'download',
   Status: 'unary',
+  Push: 'download',
   Sources: 'unary',
   Peers: 'unary',
   Pardon: 'unary',

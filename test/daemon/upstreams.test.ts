@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { connectNode } from '../../src/daemon/client.ts'
 import { SecretKey } from '../../src/nix/key.ts'
 import { parseNarInfo } from '../../src/nix/nar-info.ts'
+import { runCairn } from '../cli/run-cairn.ts'
 import { until } from '../fixtures/await-peers.ts'
 import { call } from '../fixtures/content.ts'
 import { type DaemonProcess, startDaemon } from '../fixtures/daemon-process.ts'
@@ -56,4 +57,33 @@ test('what another store has comes by gRPC, and the sources are told of', async 
   expect((await client.sources(call))[1]!.lastFault?.what).toContain(far.rpc)
   // What is here already is served all the same.
   expect((await fetch(`${near.gatewayUrl}/${name}.narinfo`)).status).toBe(200)
+})
+
+test('what is here goes to another store by one command, and not twice', async () => {
+  await using temporary = await temporaryDirectory()
+  const key = SecretKey.generate('near-1')
+  const keyFile = join(temporary.path, 'key')
+  await writeFile(keyFile, key.toString(), { mode: 0o600 })
+  await using far = await startDaemon({ args: ['--no-mdns'] })
+  await using near = await startDaemon({ args: ['--no-mdns', '--signing-key', keyFile] })
+  const storePath = await imported(near)
+  const push = () =>
+    runCairn(['push', '--json', '--to', `grpc+http://${far.rpc}`, storePath], {
+      env: { CAIRN_RPC: near.rpc },
+    })
+  const first = await push()
+  expect(first).toMatchObject({ code: 0, stderr: '' })
+  expect(JSON.parse(first.stdout)).toMatchObject({ pathsPushed: 1, pathsHeld: 0, failures: [] })
+  expect(JSON.parse((await push()).stdout)).toMatchObject({ pathsPushed: 0, pathsHeld: 1 })
+  const name = storePath.slice('/nix/store/'.length, '/nix/store/'.length + 32)
+  expect((await fetch(`${far.gatewayUrl}/${name}.narinfo`)).status).toBe(200)
+
+  const wrong = await runCairn(['push', '--to', 'ftp://cache', storePath], {
+    env: { CAIRN_RPC: near.rpc },
+  })
+  expect(wrong.code).toBe(1)
+  expect(wrong.stderr).toContain('--to is the URL of a cache')
+  await far.kill()
+  const gone = await push()
+  expect(gone.code).toBe(1)
 })

@@ -11,6 +11,7 @@ import type { Clock } from '../../src/foundation/clock.ts'
 import type { ListenAddress } from '../../src/foundation/listen-address.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
+import { systemRandom } from '../../src/foundation/system-random.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
 import { NamedDocumentStore } from '../../src/pathinfo/named-document-store.ts'
 import { OwnerSharing } from '../../src/pathinfo/owner-sharing.ts'
@@ -27,6 +28,7 @@ import { PathUses } from '../../src/retention/path-uses.ts'
 import { Pins } from '../../src/retention/pins.ts'
 import { NodeClient } from '../../src/rpc/node-client.ts'
 import type { NodeStatus, PeerStatus, SourceStatus } from '../../src/rpc/node-view.ts'
+import type { PushTargets } from '../../src/rpc/push-calls.ts'
 import { type RpcInit, RpcServer } from '../../src/rpc/rpc-server.ts'
 import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
 import { PathContents } from '../../src/substitution/path-contents.ts'
@@ -93,10 +95,19 @@ export interface TestNodeInit extends Partial<RpcInit> {
   readonly clock?: Clock
   /** What it shares; by default what key a signed. */
   readonly share?: ShareRules
+  /** Where it can push to; nowhere by default. */
+  readonly targets?: PushTargets
   /** A Unix socket instead of a TCP port. */
   readonly unix?: boolean
   /** Stands between the server and the castore that is held in memory. */
   readonly around?: (castore: Castore) => Castore
+}
+
+/** Where nothing can be pushed. */
+const NO_TARGETS: PushTargets = {
+  open: async () => {
+    throw new Error('nowhere to push to')
+  },
 }
 
 /** Where nothing can be had anew. */
@@ -151,6 +162,8 @@ export async function testNode(init: TestNodeInit = {}) {
       ...{ ...base, castore: init.around?.(castore) ?? castore },
       ...{
         census,
+        targets: init.targets ?? NO_TARGETS,
+        random: systemRandom,
         view,
         upkeep,
         leases,

@@ -83,6 +83,19 @@ export interface SeedHolder {
   receiveRate: number;
 }
 
+export interface PushRequest {
+  storePaths: string[];
+  to: string;
+}
+
+export interface PushEvent {
+  pathsTotal: number;
+  pathsDone: number;
+  bytesTotal: number;
+  bytesDone: number;
+  outcome?: PathOutcome | undefined;
+}
+
 export interface PathOutcome {
   storePath: string;
   error: string;
@@ -962,6 +975,153 @@ export const SeedHolder: MessageFns<SeedHolder> = {
             }
 
             message.receiveRate = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePushRequest(): PushRequest {
+  return { storePaths: [], to: "" };
+}
+
+export const PushRequest: MessageFns<PushRequest> = {
+  encode(message: PushRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.storePaths) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.to !== "") {
+      writer.uint32(18).string(message.to);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PushRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePushRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.storePaths.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePushEvent(): PushEvent {
+  return { pathsTotal: 0, pathsDone: 0, bytesTotal: 0, bytesDone: 0, outcome: undefined };
+}
+
+export const PushEvent: MessageFns<PushEvent> = {
+  encode(message: PushEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pathsTotal !== 0) {
+      writer.uint32(8).uint64(message.pathsTotal);
+    }
+    if (message.pathsDone !== 0) {
+      writer.uint32(16).uint64(message.pathsDone);
+    }
+    if (message.bytesTotal !== 0) {
+      writer.uint32(24).uint64(message.bytesTotal);
+    }
+    if (message.bytesDone !== 0) {
+      writer.uint32(32).uint64(message.bytesDone);
+    }
+    if (message.outcome !== undefined) {
+      PathOutcome.encode(message.outcome, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PushEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePushEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pathsTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pathsDone = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytesTotal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytesDone = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.outcome = PathOutcome.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -3515,6 +3675,15 @@ export const NodeServiceService = {
     responseSerialize: (value: StatusResponse): Buffer => Buffer.from(StatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StatusResponse => StatusResponse.decode(value),
   },
+  push: {
+    path: "/cairn.node.v1.NodeService/Push" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: PushRequest): Buffer => Buffer.from(PushRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PushRequest => PushRequest.decode(value),
+    responseSerialize: (value: PushEvent): Buffer => Buffer.from(PushEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PushEvent => PushEvent.decode(value),
+  },
   sources: {
     path: "/cairn.node.v1.NodeService/Sources" as const,
     requestStream: false as const,
@@ -3642,6 +3811,7 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   cat: handleServerStreamingCall<CatRequest, CatResponse>;
   list: handleServerStreamingCall<ListRequest, ListResponse>;
   status: handleUnaryCall<StatusRequest, StatusResponse>;
+  push: handleServerStreamingCall<PushRequest, PushEvent>;
   sources: handleUnaryCall<SourcesRequest, SourcesResponse>;
   peers: handleUnaryCall<PeersRequest, PeersResponse>;
   pardon: handleUnaryCall<PardonRequest, PardonResponse>;
@@ -3696,6 +3866,8 @@ export interface NodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatusResponse) => void,
   ): ClientUnaryCall;
+  push(request: PushRequest, options?: Partial<CallOptions>): ClientReadableStream<PushEvent>;
+  push(request: PushRequest, metadata?: Metadata, options?: Partial<CallOptions>): ClientReadableStream<PushEvent>;
   sources(
     request: SourcesRequest,
     callback: (error: ServiceError | null, response: SourcesResponse) => void,
