@@ -12,8 +12,8 @@ export function unhurriedCall(): Call {
 }
 
 /**
- * The reason of a signal that ends a wait which nobody waits for any more. One for all: where none is
- * given, Node makes an error with a stack each time, which costs more than the wait.
+ * The reason of a signal that ends a wait which nobody waits for any more. One for all: where none
+ * is given, Node makes an error with a stack each time, which costs more than the wait.
  */
 export const OVER = new Error('it is over')
 
