@@ -1,6 +1,5 @@
 import { createServer, type Server as NetServer } from 'node:net'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
-import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 import type { Leases } from '../castore/leases.ts'
 import type { AccessTokens } from '../foundation/access-token.ts'
@@ -18,13 +17,13 @@ import { CallHandlers } from './call-handlers.ts'
 import { CallWatch } from './call-watch.ts'
 import { Callers } from './callers.ts'
 import { Connections, type ConnectionsInit } from './connections.ts'
-import { loadDescriptors } from './descriptors.ts'
 import { directoryService } from './directory-service.ts'
 import { type NodeServiceComponents, nodeService } from './node-service.ts'
 import { type PathInfoServiceComponents, pathInfoService } from './path-info-service.ts'
 import { type PushCallsComponents, pushCalls } from './push-calls.ts'
 import { Readers } from './readers.ts'
 import { ReceiveWindow } from './receive-window.ts'
+import { addReflection } from './reflection.ts'
 import { DRAIN_MS } from './rpc-limits.ts'
 import { SERVER_OPTIONS } from './rpc-options.ts'
 import { type SeedCallsComponents, seedCalls } from './seed-calls.ts'
@@ -156,7 +155,7 @@ export class RpcServer implements Service {
     })
     this.#services.push(node)
     this.#health.addToServer(this.#server)
-    new ReflectionService(loadDescriptors()).addToServer(this.#server)
+    addReflection(this.#server)
   }
 
   async #listen(address: ListenAddress): Promise<{ port: number }> {
