@@ -43,6 +43,7 @@ export class NixDatabase implements Disposable {
   readonly #after: StatementSync
   readonly #references: StatementSync
   readonly #extent: StatementSync
+  readonly #outputs: StatementSync
 
   /** @throws AdoptionError 'no-database' */
   constructor(path: string) {
@@ -54,6 +55,9 @@ export class NixDatabase implements Disposable {
       )
       this.#references = this.#database.prepare(
         'SELECT path FROM Refs JOIN ValidPaths ON reference = id WHERE referrer = ?',
+      )
+      this.#outputs = this.#database.prepare(
+        'SELECT o.path FROM DerivationOutputs o JOIN ValidPaths v ON o.drv = v.id WHERE v.path = ?',
       )
       this.#extent = this.#database.prepare(
         'SELECT count(*) AS paths, max(id) AS lastId FROM ValidPaths',
@@ -73,6 +77,12 @@ export class NixDatabase implements Disposable {
 
   has(storePath: StorePath): boolean {
     return this.#byPath.get(storePath.toString()) !== undefined
+  }
+
+  /** What a derivation makes, whether that is valid or not. */
+  outputsOf(derivation: StorePath): readonly StorePath[] {
+    const rows = this.#outputs.all(derivation.toString()) as unknown as { path: string }[]
+    return rows.map(({ path }) => StorePath.parse(path))
   }
 
   /** The paths that were added after the one with that id, the earliest first. */

@@ -10,6 +10,7 @@ import { keyCommand } from './key.ts'
 import { lsCommand } from './ls.ts'
 import { pardonCommand, peersCommand } from './peers.ts'
 import { pinCommand, pinsCommand, unpinCommand } from './pin.ts'
+import { postBuildHookCommand } from './post-build-hook.ts'
 import { pushCommand } from './push.ts'
 import { exitCodeOf, reportError } from './report-error.ts'
 import { seedCommand } from './seed.ts'
@@ -52,6 +53,7 @@ Examples:
     fetchCommand(),
     seedCommand(),
     pushCommand(),
+    postBuildHookCommand(),
     lsCommand(),
     catCommand(),
     statusCommand(),

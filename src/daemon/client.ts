@@ -15,6 +15,7 @@ import { StorePath } from '../nix/store-path.ts'
 import { rootFingerprint } from '../pathinfo/root-fingerprint.ts'
 import { type Imported, NodeClient } from '../rpc/node-client.ts'
 
+export { dropNote } from '../foundation/drop-box.ts'
 export { NixError } from '../nix/nix-error.ts'
 export { type Imported, NodeClient, NodeClientError } from '../rpc/node-client.ts'
 export type {
@@ -36,6 +37,7 @@ export type {
 } from '../rpc/upkeep.ts'
 export type { ListedNode } from '../substitution/path-contents.ts'
 export { parseByteSize } from './quantity.ts'
+export { builtDirectory } from './state-directory.ts'
 
 /** How much of a NAR is read ahead of the connection that it is sent by, in bytes. */
 const UPLOAD_BYTES = 1024 * 1024

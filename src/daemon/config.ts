@@ -1,5 +1,3 @@
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { z } from 'zod'
 import { PACKING_LEVEL } from '../castore/stores/chunk-packer.ts'
@@ -12,6 +10,7 @@ import { ANNOUNCE_BYTES_PER_SECOND } from '../peers/announcing/telling.ts'
 import { byteRate, RATE_BYTES_MIN, shown, span, trustedKey } from './config-values.ts'
 import { parseLogLevels } from './log-levels.ts'
 import { parseByteSize } from './quantity.ts'
+import { defaultState } from './state-directory.ts'
 import { UPSTREAMS_MAX, upstreamSchema } from './upstream-config.ts'
 
 /** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
@@ -275,13 +274,6 @@ export const configSchema = z.strictObject({
 
 /** A configuration that has been checked, its defaults filled in. */
 export type Config = z.infer<typeof configSchema>
-
-/** Where a service manager puts the state, or else where the user's own programs do. */
-function defaultState(): string {
-  const given = process.env.STATE_DIRECTORY
-  if (given !== undefined && given !== '') return given
-  return join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'cairn')
-}
 
 function isMultiaddr(text: string): boolean {
   try {

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Adoption } from '../adoption/adoption.ts'
+import { BuiltPaths } from '../adoption/built-paths.ts'
 import { StoreFiles } from '../adoption/store-files.ts'
 import { StoreFollower } from '../adoption/store-follower.ts'
 import type { Castore } from '../castore/castore.ts'
@@ -59,6 +60,7 @@ import { ConfigError } from './config-error.ts'
 import { DaemonView } from './daemon-view.ts'
 import { HeldSize } from './held-size.ts'
 import { ConfiguredPushTargets } from './push-targets.ts'
+import { builtDirectory } from './state-directory.ts'
 import { StoreUpkeep } from './store-upkeep.ts'
 import { type OpenUpstream, openUpstream } from './upstreams.ts'
 import { YoungCollector } from './young-collector.ts'
@@ -103,12 +105,10 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const { max_bytes: maxBytes, max_age: maxAgeMs } = config.store
   const keeping = { keeper: records, clock, log: logOf('retention') }
   const janitor = new Janitor({ ...storage, ...keeping }, { maxBytes, maxAgeMs })
-  const adopting = { ...storage, trust, intake, clock, log: logOf('adoption') }
-  const adoption = new Adoption(adopting, { root: config.adopt.root })
+  const adopting = adoptFrom({ ...storage, trust, intake, log: logOf('adoption') }, config)
+  const { adoption } = adopting
   const keepers = { janitor, adoption, far: peers.content }
   const upkeep = new StoreUpkeep({ ...storage, ...keeping, ...keepers })
-  const which = { which: config.adopt.paths }
-  const followers = config.adopt.follow ? [new StoreFollower({ adoption, ...adopting }, which)] : []
 
   // The faces.
   const tokens = new AccessTokens({}, { hashes: config.tokens })
@@ -135,13 +135,30 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     ...upstreams,
     ...answers.sources,
     janitor,
-    ...followers,
+    ...adopting.services,
     rpc,
     gateway,
   ]
   const start = (): Promise<void> => startAll(services)
   const stop = (): Promise<void> => stopAll(services)
   return { name: 'node', gateway, rpc, host: peers.host, start, stop }
+}
+
+/** What is taken in of the machine's own store: what Nix builds, or all where that is wished. */
+function adoptFrom(
+  components: Awaited<ReturnType<typeof openStorage>> & {
+    trust: TrustPolicy
+    intake: OwnerIntake
+    log: Log
+  },
+  { state, adopt }: Config,
+) {
+  const clock = systemClock
+  const adoption = new Adoption(components, { root: adopt.root })
+  const following = { adoption, clock, log: components.log }
+  const services: Service[] = [new BuiltPaths(following, { directory: builtDirectory(state) })]
+  if (adopt.follow) services.push(new StoreFollower(following, { which: adopt.paths }))
+  return { adoption, services }
 }
 
 async function openStorage(config: Config, logOf: LogOf) {

@@ -1,7 +1,9 @@
-import { chmod, open } from 'node:fs/promises'
+import { chmod, open, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectNode } from '../../src/daemon/client.ts'
+import { SecretKey } from '../../src/nix/key.ts'
 import { StorePath } from '../../src/nix/store-path.ts'
 import { runCairn } from '../cli/run-cairn.ts'
 import { until } from '../fixtures/await-peers.ts'
@@ -148,5 +150,38 @@ test.skipIf(skipped)(
       () => undefined,
     )
     await until(async () => (await narInfo(node, mine.bigPath)).status === 404)
+  },
+)
+
+test.skipIf(skipped)(
+  `what Nix builds is signed and served, also what it built while the node was down${why}`,
+  {
+    timeout: 90_000,
+  },
+  async () => {
+    await using temporary = await temporaryDirectory()
+    const { path } = temporary
+    const [state, hook, keyFile] = [join(path, 'state'), join(path, 'hook'), join(path, 'key')]
+    const key = SecretKey.generate('builder-7')
+    await writeFile(keyFile, key.toString(), { mode: 0o600 })
+    const entry = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+    const command = `${process.execPath} ${entry} post-build-hook --state ${state}`
+    await writeFile(hook, `#!/bin/sh\nexec ${command}\n`, { mode: 0o755 })
+    const build = (name: string): Promise<string> => {
+      const script = 'echo $name > $out'
+      const derivation = `derivation { name = "${name}"; system = builtins.currentSystem;
+        builder = "/bin/sh"; args = [ "-euc" "${script}" ]; salt = "${path}"; }`
+      const args = ['--no-out-link', '-Q', '--option', 'post-build-hook', hook, '-E', derivation]
+      return nix('nix-build', args).then((it) => it.trim())
+    }
+    const before = await build('built-before')
+    const init = { state, args: ['--no-mdns', '--signing-key', keyFile] }
+    await using node = await startDaemon(init)
+    await until(async () => (await narInfo(node, before)).ok)
+    const meanwhile = await build('built-meanwhile')
+    await until(async () => (await narInfo(node, meanwhile)).ok)
+    expect(await (await narInfo(node, meanwhile)).text()).toContain('Sig: builder-7:')
+    await until(async () => (await readdir(join(state, 'built'))).length === 0)
+    await nix('nix-store', ['--delete', before, meanwhile])
   },
 )
