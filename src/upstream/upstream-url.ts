@@ -63,6 +63,15 @@ const PARAMETERS = {
   sftp: ['ssh-key'],
 } as const
 
+/** Parameters that Nix has for its caches, and that mean nothing here. */
+const NIX_PARAMETERS = [
+  ...['compression', 'compression-level', 'parallel-compression', 'multipart-upload'],
+  ...['buffer-size', 'want-mass-query', 'write-nar-listing', 'index-debug-info', 'secret-key'],
+  ...['secret-keys', 'local-nar-cache', 'path-info-cache-size', 'store', 'system-features'],
+  ...['narinfo-compression', 'ls-compression', 'log-compression', 'region', 'endpoint'],
+  ...['profile', 'scheme', 'ssh-key', 'compress', 'max-connections', 'base64-ssh-public-host-key'],
+]
+
 /**
  * Reads the URL of a binary cache as people write it for Nix:
  * `https://cache.nixos.org?priority=10`, `file:///mnt/cache`, `s3://bucket?region=eu-west-1`,
@@ -240,9 +249,12 @@ function notesOf(kind: Kind, url: URL): string[] {
   const heeded: readonly string[] = [...PARAMETERS.all, ...PARAMETERS[kind]]
   const names = [...new Set(url.searchParams.keys())].filter((it) => !heeded.includes(it))
   return names.map((name) => {
-    const shown = JSON.stringify(name.slice(0, 64))
-    if (name !== 'trusted') return `the parameter ${shown} is not heeded`
-    return 'the parameter "trusted" is not heeded: what a cache says counts by its signatures'
+    if (name === 'trusted') {
+      return 'the parameter "trusted" is not heeded: what a cache says counts by its signatures'
+    }
+    // Of what nobody knows nobody knows either whether it is secret.
+    const isKnown = NIX_PARAMETERS.includes(name)
+    return isKnown ? `the parameter "${name}" is not heeded` : 'a parameter is not known'
   })
 }
 
