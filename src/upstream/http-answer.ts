@@ -33,7 +33,12 @@ export function errorOfStatus(
 export function retryAfterMsOf(header: string | undefined, nowMs: number): number | undefined {
   if (header === undefined) return undefined
   const text = header.trim()
-  const ms = /^[0-9]{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs
+  const isDate = /^[A-Za-z]/.test(text) // "-1" is one for Date.parse
+  const ms = /^[0-9]{1,9}$/.test(text)
+    ? Number(text) * 1000
+    : isDate
+      ? Date.parse(text) - nowMs
+      : Number.NaN
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS) : undefined
 }
 
@@ -44,6 +49,20 @@ export function contentRangeOf(
   const [, from, size] = /^bytes (\d{1,15})-\d{1,15}\/(\d{1,15}|\*)$/.exec(header ?? '') ?? []
   if (from === undefined) return undefined
   return { from: Number(from), size: size === '*' ? undefined : Number(size) }
+}
+
+/** Where a redirect leads; never out of HTTP, nor back from https. @throws CacheError 'broken' */
+export function redirectTarget(cache: string, name: string, from: URL, location: string): URL {
+  const to = URL.parse(location, from.href)
+  if (to === null || (to.protocol !== 'https:' && to.protocol !== 'http:')) {
+    throw cacheError('broken', cache, `redirects ${name} to what is no HTTP address`)
+  }
+  if (from.protocol === 'https:' && to.protocol === 'http:') {
+    throw cacheError('broken', cache, `redirects ${name} from https to http`)
+  }
+  to.username = ''
+  to.password = ''
+  return to
 }
 
 /** The length that an answer says its body has, in bytes. */

@@ -15,6 +15,7 @@ import {
   errorOfStatus,
   isAbsent,
   isStaleConnection,
+  redirectTarget,
 } from './http-answer.ts'
 import type { Credentials, Netrc } from './netrc.ts'
 import { resumedBody } from './resumed-body.ts'
@@ -209,22 +210,8 @@ export class HttpCacheFiles implements CacheFiles {
       if (redirects === REDIRECTS_MAX) {
         throw cacheError('broken', this.name, `redirects ${name} more than ${redirects} times`)
       }
-      url = this.#redirected(url, location, name)
+      url = redirectTarget(this.name, name, url, location)
     }
-  }
-
-  #redirected(from: URL, location: string, name: string): URL {
-    const to = URL.parse(location, from.href)
-    const isHttp = to?.protocol === 'https:' || to?.protocol === 'http:'
-    if (to === null || !isHttp) {
-      throw cacheError('broken', this.name, `redirects ${name} to what is no HTTP address`)
-    }
-    if (from.protocol === 'https:' && to.protocol === 'http:') {
-      throw cacheError('broken', this.name, `redirects ${name} from https to http`)
-    }
-    to.username = ''
-    to.password = ''
-    return to
   }
 
   async #request(

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 // Types only: the package is loaded once somebody has such a cache.
 import type { Client, ConnectConfig, SFTPWrapper, Stats } from 'ssh2'
-import type { Call } from '../foundation/call.ts'
+import { type Call, narrowedCall } from '../foundation/call.ts'
 import { type Clock, DeadlineError, withDeadline } from '../foundation/clock.ts'
 import { unlessAborted } from '../foundation/single-flight.ts'
 import { systemErrorCode } from '../foundation/system-error.ts'
@@ -44,16 +44,15 @@ export class SftpConnection {
   readonly #init: SftpConnectionInit
   readonly #client: Client
   readonly #sftp: SFTPWrapper
-  #isOpen = true
+  /** Aborted once the connection has gone: what was asked on it is not answered any more. */
+  readonly #gone = new AbortController()
 
   private constructor(clock: Clock, init: SftpConnectionInit, client: Client, sftp: SFTPWrapper) {
     this.#clock = clock
     this.#init = init
     this.#client = client
     this.#sftp = sftp
-    client.on('close', () => {
-      this.#isOpen = false
-    })
+    client.on('close', () => this.close())
     client.on('error', () => this.close())
     sftp.on('error', () => this.close())
   }
@@ -83,7 +82,7 @@ export class SftpConnection {
 
   /** Whether it can be used still. */
   get isOpen(): boolean {
-    return this.#isOpen
+    return !this.#gone.signal.aborted
   }
 
   /**
@@ -98,7 +97,8 @@ export class SftpConnection {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const { name, answerMs } = this.#init
     try {
-      return await withDeadline(this.#clock, answerMs, `asking ${name}`, call, (timed) => {
+      const open = narrowedCall(call, this.#gone.signal)
+      return await withDeadline(this.#clock, answerMs, `asking ${name}`, open, (timed) => {
         // Of a connection that has gone the request itself throws.
         request(this.#sftp, (error, result) => (error ? reject(error) : resolve(result)))
         return unlessAborted(promise, timed.signal)
@@ -130,7 +130,7 @@ export class SftpConnection {
   }
 
   close(): void {
-    this.#isOpen = false
+    this.#gone.abort(new Error('the connection has gone'))
     this.#client.destroy()
   }
 }
@@ -140,6 +140,8 @@ function connected(client: Client, config: ConnectConfig): Promise<SFTPWrapper> 
   client.once('error', reject)
   client.once('close', () => reject(new Error('the connection was closed')))
   client.once('ready', () => client.sftp((error, sftp) => (error ? reject(error) : resolve(sftp))))
+  // Requests are short: held back for the answer to those before, each of them takes 40 ms.
+  client.once('connect', () => client.setNoDelay(true))
   client.connect(config)
   return promise
 }
