@@ -18,8 +18,8 @@ Put this into a file that can be executed, and its path into nix.conf as post-bu
   exec cairn post-build-hook --state /var/lib/cairn
 
 It reads OUT_PATHS and DRV_PATH, as Nix sets them, leaves a note for the node, and is done: the
-node adopts and signs the paths as soon as it runs. It never fails a build: where the note can not be
-left, it says so and ends with 0.
+node adopts and signs the paths as soon as it runs. It never fails a build: where the note can not
+be left, it says so and ends with 0.
 
 Examples:
   $ OUT_PATHS=/nix/store/…-hello-2.12 cairn post-build-hook`,

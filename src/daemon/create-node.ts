@@ -11,6 +11,7 @@ import { recordCastore } from '../castore/stores/record-castore.ts'
 import { SegmentRecordStore } from '../castore/stores/segment-record-store.ts'
 import { AccessTokens } from '../foundation/access-token.ts'
 import { unhurriedCall } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
 import type { Log, LogOf } from '../foundation/log.ts'
 import { RateLimit } from '../foundation/rate-limit.ts'
 import { type Service, startAll, stopAll } from '../foundation/service.ts'
@@ -62,7 +63,7 @@ import { HeldSize } from './held-size.ts'
 import { ConfiguredPushTargets } from './push-targets.ts'
 import { builtDirectory } from './state-directory.ts'
 import { StoreUpkeep } from './store-upkeep.ts'
-import { type OpenUpstream, openUpstream } from './upstreams.ts'
+import type { OpenUpstream } from './upstreams.ts'
 import { YoungCollector } from './young-collector.ts'
 
 /** A node with all its parts, ready to be started. */
@@ -97,7 +98,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   // Answers, from here or from elsewhere.
   const asking = { trust, log: logOf('substitution') }
   const spools = await SpoolDirectory.open(join(config.state, 'arriving'))
-  const upstreams = config.upstream.map((it) => openUpstream({ clock }, it))
+  const opening = { clock, log: logOf('upstream') }
+  const upstreams = await openUpstreams(opening, config)
   const answers = answerWith({ ...storage, ...peers, ...asking, upstreams, spools })
   const { substituter, around, paths } = answers
 
@@ -159,6 +161,16 @@ function adoptFrom(
   const services: Service[] = [new BuiltPaths(following, { directory: builtDirectory(state) })]
   if (adopt.follow) services.push(new StoreFollower(following, { which: adopt.paths }))
   return { adoption, services }
+}
+
+/** What a cache needs is loaded where there is one: a node without starts sooner. */
+async function openUpstreams(
+  components: { clock: Clock; log: Log },
+  { upstream }: Config,
+): Promise<readonly OpenUpstream[]> {
+  if (upstream.length === 0) return []
+  const { openUpstream } = await import('./upstreams.ts')
+  return await Promise.all(upstream.map((it) => openUpstream(components, it)))
 }
 
 async function openStorage(config: Config, logOf: LogOf) {

@@ -44,6 +44,11 @@ export class MissMemory {
     return undefined
   }
 
+  /** The path is worth asking for again. */
+  forget(key: string): void {
+    this.#misses.delete(key)
+  }
+
   /** Something has changed, such as a new neighbour: every path is worth asking for again. */
   forgetAll(): void {
     this.#misses.clear()

@@ -1,0 +1,255 @@
+import type { Call } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { Log } from '../foundation/log.ts'
+import { Semaphore } from '../foundation/semaphore.ts'
+import type { PublicKey } from '../nix/key.ts'
+import type { NarInfo } from '../nix/nar-info.ts'
+import { encodeNixBase32 } from '../nix/nix-base32.ts'
+import { PathFacts } from '../pathinfo/path-facts.ts'
+import { PathInfoError } from '../pathinfo/path-info-error.ts'
+import type { FetchProgress } from '../substitution/fetch-progress.ts'
+import { MissMemory } from '../substitution/miss-memory.ts'
+import type { NarOffer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
+import type { BinaryCache } from './binary-cache.ts'
+import { CacheError, cacheError } from './cache-error.ts'
+import { UPSTREAM_CONNECTIONS_MAX } from './http-cache-files.ts'
+
+/** For how long a path that a cache does not have is not asked for again, in ms, by default. */
+export const UPSTREAM_MISS_MS = 60_000
+
+/** For how long a narinfo of a cache is kept, in milliseconds. */
+export const NAR_INFO_MS = 10 * 60_000
+
+/** How many narinfos of one cache are kept. */
+export const NAR_INFOS_MAX = 4_096
+
+/** For how long a path is left alone of which a cache gave a wrong NAR, in milliseconds. */
+export const WRONG_MS = 10 * 60_000
+
+/** The priority of a cache that nobody has given one, as Nix has it for caches of one's own. */
+const PRIORITY = 50
+
+/** What of the connections NARs may take, so that they do not keep narinfos waiting. */
+const NAR_SHARE = 0.75
+
+/** What a source is made of. */
+export interface UpstreamSourceComponents {
+  readonly cache: Pick<BinaryCache, 'name' | 'info' | 'narInfo' | 'nar'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** How one cache is used. */
+export interface UpstreamSourceInit {
+  /** Counts before what the cache says of itself. A lower number is asked first. */
+  readonly priority?: number | undefined
+  /** Keys that count for what this cache says, besides those that always do. */
+  readonly keys?: readonly PublicKey[]
+  /** In ms; {@link UPSTREAM_MISS_MS} by default. */
+  readonly missMs?: number | undefined
+  /** How long `find` takes at the most, in ms; by its history where it is not given. */
+  readonly limitMs?: number | undefined
+  /** {@link UPSTREAM_CONNECTIONS_MAX} by default. */
+  readonly connectionsMax?: number | undefined
+}
+
+/** How often a cache gave what is wrong, and what came last. */
+export interface UpstreamFaults {
+  readonly count: number
+  readonly last: { readonly what: string; readonly atMs: number } | undefined
+}
+
+/**
+ * A binary cache as a source of paths. What it does not have is remembered for a while, and so are
+ * its narinfos, since a client asks for them several times.
+ */
+export class UpstreamSource implements PathSource {
+  readonly name: string
+  readonly limitMs?: number
+  readonly #cache: UpstreamSourceComponents['cache']
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #keys: readonly PublicKey[]
+  readonly #misses: MissMemory
+  readonly #wrong: MissMemory
+  readonly #narInfos = new Map<string, { readonly info: NarInfo; readonly untilMs: number }>()
+  readonly #asking: Semaphore
+  readonly #fetching: Semaphore
+  readonly #ownPriority: number | undefined
+  #saidPriority: number | undefined
+  #busy: { readonly error: CacheError; readonly untilMs: number } | undefined
+  #faults: UpstreamFaults = { count: 0, last: undefined }
+
+  constructor(components: UpstreamSourceComponents, init: UpstreamSourceInit = {}) {
+    const { cache, clock, log } = components
+    this.name = cache.name
+    if (init.limitMs !== undefined) this.limitMs = init.limitMs
+    this.#cache = cache
+    this.#clock = clock
+    this.#log = log
+    this.#keys = init.keys ?? []
+    this.#misses = new MissMemory({ clock }, { missMs: init.missMs ?? UPSTREAM_MISS_MS })
+    this.#wrong = new MissMemory({ clock }, { missMs: WRONG_MS })
+    const connections = init.connectionsMax ?? UPSTREAM_CONNECTIONS_MAX
+    this.#asking = new Semaphore(connections)
+    this.#fetching = new Semaphore(Math.max(1, Math.floor(connections * NAR_SHARE)))
+    this.#ownPriority = init.priority
+  }
+
+  /** What it was given; else what the cache says of itself, once it was reached. */
+  get priority(): number {
+    return this.#ownPriority ?? this.#saidPriority ?? PRIORITY
+  }
+
+  /** How often the cache gave what is wrong. */
+  get faults(): UpstreamFaults {
+    return this.#faults
+  }
+
+  /** Reaches the cache, and reads what it says of itself. @throws CacheError */
+  async probe(call: Call): Promise<void> {
+    this.#checkNotBusy()
+    const info = await this.#heeding(this.#cache.info(call))
+    // Nix takes 0 for one that is not given, which would put it before all others.
+    if (info.priority !== 0) this.#saidPriority = info.priority
+  }
+
+  /** What the cache says of a path, if it has it. @throws CacheError */
+  async *find(hash: Uint8Array, call: Call): AsyncGenerator<NarOffer> {
+    const key = encodeNixBase32(hash)
+    if (this.#misses.has(key) || this.#wrong.has(key)) return
+    const info = this.#known(key) ?? (await this.#ask(key, hash, call))
+    if (info !== undefined) yield this.#offer(key, info)
+  }
+
+  /** The path is worth asking for again: it may have come to the cache. */
+  forget(hash: Uint8Array): void {
+    const key = encodeNixBase32(hash)
+    this.#misses.forget(key)
+    this.#wrong.forget(key)
+    this.#narInfos.delete(key)
+  }
+
+  /** All that is remembered of the cache is forgotten. */
+  forgetAll(): void {
+    this.#misses.forgetAll()
+    this.#wrong.forgetAll()
+    this.#narInfos.clear()
+  }
+
+  async #ask(key: string, hash: Uint8Array, call: Call): Promise<NarInfo | undefined> {
+    this.#checkNotBusy()
+    using _slot = await this.#asking.acquire(1, call)
+    const sinceMs = this.#clock.now()
+    const info = await this.#heeding(this.#cache.narInfo(hash, call))
+    if (info === undefined) this.#misses.remember(key, sinceMs)
+    else this.#remember(key, info)
+    return info
+  }
+
+  #offer(key: string, info: NarInfo): NarOffer {
+    return {
+      kind: 'nar',
+      facts: this.#factsOf(info),
+      keys: this.#keys,
+      nar: (progress, call) => this.#nar(key, info, progress, call),
+      turnDown: (flaw) => this.#turnedDown(key, flaw),
+    }
+  }
+
+  #factsOf(info: NarInfo): PathFacts {
+    try {
+      return new PathFacts(info)
+    } catch (error) {
+      if (!(error instanceof PathInfoError)) throw error
+      const what = `says of ${info.storePath} what can not be: ${error.message}`
+      throw this.#noted(cacheError('wrong-content', this.name, what, error))
+    }
+  }
+
+  async *#nar(
+    key: string,
+    info: NarInfo,
+    progress: FetchProgress,
+    call: Call,
+  ): AsyncGenerator<Uint8Array> {
+    using _slot = await this.#fetching.acquire(1, call)
+    try {
+      yield* this.#cache.nar(info, progress, call)
+    } catch (error) {
+      call.signal.throwIfAborted()
+      if (!(error instanceof CacheError)) throw error
+      const { code } = error.fault
+      // To ask again at once would bring the same again.
+      if (code === 'nar-absent' || code === 'wrong-content' || code === 'bad-name') {
+        this.#leaveAlone(key)
+      }
+      throw this.#noted(error)
+    }
+  }
+
+  #turnedDown(key: string, flaw: OfferFlaw): void {
+    if (flaw === 'untrusted') return
+    this.#leaveAlone(key)
+    const what = flaw === 'forged' ? 'a signature was forged' : 'a NAR was not the signed one'
+    this.#note(what, { path: key })
+  }
+
+  #leaveAlone(key: string): void {
+    this.#narInfos.delete(key)
+    this.#wrong.remember(key)
+  }
+
+  /** Notes what a cache should not have done, and for how long it wants to be left alone. */
+  async #heeding<T>(asked: Promise<T>): Promise<T> {
+    try {
+      return await asked
+    } catch (error) {
+      throw error instanceof CacheError ? this.#noted(error) : error
+    }
+  }
+
+  #noted(error: CacheError): CacheError {
+    const { fault } = error
+    if (fault.code === 'busy' && fault.retryAfterMs !== undefined) {
+      this.#busy = { error, untilMs: this.#clock.now() + fault.retryAfterMs }
+    }
+    if (
+      fault.code === 'wrong-content' ||
+      fault.code === 'nar-absent' ||
+      fault.code === 'bad-name'
+    ) {
+      this.#note(fault.what, {})
+    }
+    return error
+  }
+
+  #note(what: string, fields: { readonly path?: string }): void {
+    this.#faults = { count: this.#faults.count + 1, last: { what, atMs: this.#clock.now() } }
+    this.#log.warn('upstream gave what is wrong', { upstream: this.name, what, ...fields })
+  }
+
+  #checkNotBusy(): void {
+    if (this.#busy === undefined) return
+    if (this.#busy.untilMs > this.#clock.now()) throw this.#busy.error
+    this.#busy = undefined
+  }
+
+  #known(key: string): NarInfo | undefined {
+    const known = this.#narInfos.get(key)
+    if (known === undefined) return undefined
+    if (known.untilMs > this.#clock.now()) return known.info
+    this.#narInfos.delete(key)
+    return undefined
+  }
+
+  #remember(key: string, info: NarInfo): void {
+    const nowMs = this.#clock.now()
+    this.#narInfos.delete(key) // to the end: the map is in the order of expiry
+    this.#narInfos.set(key, { info, untilMs: nowMs + NAR_INFO_MS })
+    for (const [oldest, { untilMs }] of this.#narInfos) {
+      if (untilMs > nowMs && this.#narInfos.size <= NAR_INFOS_MAX) return
+      this.#narInfos.delete(oldest)
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connectNode } from '../../src/daemon/client.ts'
+import { call } from '../fixtures/content.ts'
+import { type DaemonProcess, startDaemon } from '../fixtures/daemon-process.ts'
+import {
+  buildNixClosure,
+  type ClosureKey,
+  compareTrees,
+  type NixClosure,
+  nix,
+  nixMissing,
+  verifyInStore,
+} from '../fixtures/nix-closure.ts'
+import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
+import { narInfoUrl } from './machines.ts'
+
+const MIB = 1024 * 1024
+
+const skipped = nixMissing()
+const why = skipped === undefined ? '' : ` (${skipped})`
+
+const stack = new AsyncDisposableStack()
+let directory: string
+let closure: NixClosure
+let key: ClosureKey
+
+beforeAll(async () => {
+  if (skipped !== undefined) return
+  directory = stack.use(await temporaryDirectory()).path
+  closure = stack.use(
+    await buildNixClosure(directory, { paths: 10, bigFileBytes: 4.5 * MIB, smallFiles: 100 }),
+  )
+  key = await closure.sign('cache-1')
+}, 60_000)
+afterAll(() => stack.disposeAsync(), 60_000)
+
+/** Has Nix write the closure into a cache of its own. */
+async function writtenCache(name: string, compression: string): Promise<string> {
+  const url = `file://${join(directory, name)}`
+  await nix('nix', ['copy', '--to', `${url}?compression=${compression}`, closure.top])
+  return url
+}
+
+/** Pulls the closure by Nix through a node, and compares every path. */
+async function pull(node: DaemonProcess, name: string): Promise<void> {
+  const store = join(directory, `store-${name}`)
+  const trust = ['--option', 'trusted-public-keys', key.publicKey]
+  await nix('nix', ['copy', ...trust, '--from', node.gatewayUrl, '--to', store, closure.top])
+  await verifyInStore(store, ...closure.paths)
+  for (const path of closure.paths) expect(compareTrees(path, join(store, path))).toEqual([])
+}
+
+describe.skipIf(skipped).each(['none', 'xz', 'zstd', 'bzip2', 'gzip', 'br'])(
+  `a cache that Nix wrote with %s${why}`,
+  (compression) => {
+    test('is what Nix gets through a node', { timeout: 60_000 }, async () => {
+      const url = await writtenCache(compression, compression)
+      const flags = ['--no-mdns', '--upstream', url, '--trusted-key', key.publicKey]
+      await using node = await startDaemon({ args: flags })
+      await pull(node, compression)
+      using client = connectNode(node.rpc)
+      const { storePaths } = await client.status(call)
+      expect(storePaths).toBe(closure.paths.length)
+      const [, cache] = await client.sources(call)
+      expect(cache).toMatchObject({ state: 'ready', faults: 0 })
+    })
+  },
+)
+
+test.skipIf(skipped)(
+  `what nobody trusted signed is absent${why}`,
+  { timeout: 60_000 },
+  async () => {
+    const url = await writtenCache('untrusted', 'none')
+    await using node = await startDaemon({ args: ['--no-mdns', '--upstream', url] })
+    const answer = await fetch(narInfoUrl(node.gatewayUrl, closure.top))
+    expect(answer.status).toBe(404)
+  },
+)
+
+test.skipIf(skipped)(
+  `a cache's own key counts for what it has${why}`,
+  { timeout: 60_000 },
+  async () => {
+    const url = await writtenCache('own-key', 'none')
+    const toml = `[[upstream]]\nurl = "${url}"\ntrusted_keys = ["${key.publicKey}"]\n`
+    const config = join(directory, 'cairn.toml')
+    await writeFile(config, toml)
+    await using node = await startDaemon({ args: ['--no-mdns', '--config', config] })
+    expect((await fetch(narInfoUrl(node.gatewayUrl, closure.top))).status).toBe(200)
+  },
+)
