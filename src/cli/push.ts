@@ -4,6 +4,11 @@ import { answer, type NodeOptions, withNode, withNodeOptions } from './node-opti
 import { TransferBar } from './transfer-bar.ts'
 import { formatBytes, formatCount } from './units.ts'
 
+interface PushOptions {
+  readonly to: string
+  readonly compression: string
+}
+
 interface Failure {
   readonly storePath: string
   readonly error: string
@@ -14,6 +19,7 @@ export function pushCommand(): Command {
   const command = new Command('push')
     .description('Copy store paths, and what they refer to, to a cache: only what it lacks.')
     .argument('<PATH...>', 'store paths, such as /nix/store/…-hello-2.12')
+    .option('--compression <NAME>', 'of NARs: none, zstd, xz, gzip or br', 'zstd')
     .requiredOption('--to <URL>', 'the cache: file://, http(s)://, s3://, sftp:// or grpc+http://')
   return withNodeOptions(command)
     .addHelpText(
@@ -26,7 +32,7 @@ Examples:
   $ cairn push --to file:///mnt/cache /nix/store/…-hello-2.12
   $ cairn push --to grpc+http://store:8000 --json /nix/store/…-a`,
     )
-    .action(async (paths: string[], options: NodeOptions & { to: string }) => {
+    .action(async (paths: string[], options: NodeOptions & PushOptions) => {
       for (const path of paths) checkStorePath(path)
       await withNode(options, async (node, call) => {
         const failures: Failure[] = []
@@ -34,7 +40,7 @@ Examples:
         let last: PushReport | undefined
         {
           using bar = new TransferBar()
-          for await (const report of node.push(paths, { to: options.to }, call)) {
+          for await (const report of node.push(paths, options, call)) {
             bar.update(report)
             last = report
             const { outcome } = report

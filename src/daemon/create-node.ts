@@ -122,7 +122,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const seen = { ...peers, sources: answers.sources, gateway, ...keys }
   const view = new DaemonView({ config, clock, records, heldSize, ...seen })
   const { census } = peers
-  const targets = new ConfiguredPushTargets({ ...storage, trust, clock }, config)
+  const targets = new ConfiguredPushTargets({ ...storage, trust, spools, clock }, config)
   const owning = { view, upkeep, census, sharing, paths, targets, random: systemRandom }
   const owned = { ...owning, castore: around, log: logOf('rpc') }
   const rpc = new RpcServer({ ...storage, ...facing, ...owned }, { address: config.rpc })

@@ -1,6 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import type { ReadableCastore } from '../castore/castore.ts'
 import type { Clock } from '../foundation/clock.ts'
+import type { SpoolStore } from '../foundation/spool.ts'
+import { type Encoding, isEncoding } from '../nar/compressed.ts'
+import { COMPRESSIONS } from '../nar/compression.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import type { OpenPushTarget, PushTargets } from '../rpc/push-calls.ts'
 import { RemoteChannel } from '../rpc/remote/remote-channel.ts'
@@ -12,6 +15,7 @@ import { type UpstreamConfig, upstreamSchema } from './upstream-config.ts'
 export interface PushTargetComponents {
   readonly castore: ReadableCastore
   readonly trust: TrustPolicy
+  readonly spools: SpoolStore
   readonly clock: Clock
 }
 
@@ -28,16 +32,19 @@ export class ConfiguredPushTargets implements PushTargets {
     this.#upstreams = init.upstream
   }
 
-  async open(url: string): Promise<OpenPushTarget> {
+  async open(url: string, { compression }: { compression: string }): Promise<OpenPushTarget> {
+    const encoding = encodingOf(compression)
     const parsed = upstreamSchema.safeParse(url)
     if (!parsed.success) {
       throw rpcError('bad-request', `--to ${parsed.error.issues[0]!.message}`)
     }
     const same = this.#upstreams.find((it) => it.url.name === parsed.data.url.name)
-    return await this.#openConfigured({ ...same, ...parsed.data, token_file: same?.token_file })
+    const { url: place } = parsed.data
+    return await this.#open({ ...parsed.data, ...same, url: place }, encoding)
   }
 
-  async #openConfigured({ url, token_file }: UpstreamConfig): Promise<OpenPushTarget> {
+  async #open(config: UpstreamConfig, encoding: Encoding): Promise<OpenPushTarget> {
+    const { url, token_file } = config
     switch (url.kind) {
       case 'store': {
         const { address, isSecure, name } = url
@@ -49,10 +56,28 @@ export class ConfiguredPushTargets implements PushTargets {
           [Symbol.asyncDispose]: async () => channel[Symbol.dispose](),
         })
       }
-      case 'cache':
-        throw new Error('no caches yet')
+      case 'cache': {
+        // What a cache needs is loaded where there is one: a node without starts sooner.
+        const { openFiles } = await import('./upstreams.ts')
+        const { CachePushTarget } = await import('../upstream/cache-push-target.ts')
+        const { location } = url
+        // A new cache is made where none is, as Nix does it.
+        if (location.kind === 'file') await mkdir(location.directory, { recursive: true })
+        const files = await openFiles(this.#components, url, config)
+        const components = { ...this.#components, files, contents: this.#components.castore }
+        return Object.assign(new CachePushTarget(components, { encoding }), {
+          [Symbol.asyncDispose]: () => files.close(),
+        })
+      }
     }
   }
+}
+
+function encodingOf(name: string): Encoding {
+  const found = COMPRESSIONS.find((it) => it === (name || 'zstd'))
+  if (found !== undefined && isEncoding(found)) return found
+  const right = COMPRESSIONS.filter(isEncoding).join(', ')
+  throw rpcError('bad-request', `--compression is one of ${right}, not ${JSON.stringify(name)}`)
 }
 
 async function tokenOf(path: string): Promise<string> {

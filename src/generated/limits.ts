@@ -251,6 +251,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"substitution","name":"BLOBS_AT_ONCE","value":32,"what":"How many blobs are fetched or opened at once for those who read through this"},
   {"part":"upstream","name":"FILE_EXCESS_BYTES_MAX","value":1048576,"what":"By how much a compressed NAR may be longer than the NAR, in bytes, where a narinfo does not say how long it is"},
   {"part":"upstream","name":"CACHE_FILE_NAME_LENGTH_MAX","value":4096,"what":"Length of the longest name of a cache's file, its query included, in characters"},
+  {"part":"upstream","name":"CACHE_QUESTIONS_MAX","value":16,"what":"How many files of a cache are asked for at once"},
   {"part":"upstream","name":"RETRY_AFTER_MAX_MS","value":300000,"what":"The longest time that a cache is left alone because it says so, in milliseconds"},
   {"part":"upstream","name":"UPSTREAM_CONNECTIONS_MAX","value":25,"what":"How many connections a cache is asked on at once, by default"},
   {"part":"upstream","name":"UPSTREAM_CONNECT_MS","value":5000,"what":"Longest wait for a connection to a cache, TLS included, in milliseconds, by default"},

@@ -24,6 +24,11 @@ const MAGICS: readonly (readonly [compression: Compression, magic: Buffer])[] = 
 
 const MAGIC_BYTES = 8
 
+/** The ending of names of NAR files that are compressed so, `.nar` included. */
+export function endingOf(compression: Compression): string {
+  return ENDINGS.find(([, it]) => it === compression)![0]
+}
+
 /** Which compression a file name's ending says, undefined where it is none that is known. */
 export function compressionOf(fileName: string): Compression | undefined {
   return ENDINGS.find(([ending]) => fileName.endsWith(ending))?.[1]

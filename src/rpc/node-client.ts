@@ -216,10 +216,15 @@ export class NodeClient implements Disposable {
   /** Copies paths and what they refer to to a cache, by its URL; yields how it goes. */
   async *push(
     storePaths: readonly string[],
-    init: { to: string },
+    init: { to: string; compression: string },
     call: Call,
   ): AsyncGenerator<PushReport> {
-    const begin = () => this.#client.push({ storePaths: [...storePaths], ...init })
+    const begin = () =>
+      this.#client.push({
+        storePaths: [...storePaths],
+        to: init.to,
+        compression: init.compression,
+      })
     for await (const event of this.#download(begin, call)) yield fromWirePush(event)
   }
 

@@ -17,7 +17,7 @@ export type OpenPushTarget = PushTarget & AsyncDisposable
 /** The port to where paths are pushed; the daemon implements it, which knows all kinds of it. */
 export interface PushTargets {
   /** Opens a cache or store by its URL. @throws RpcError 'bad-request' where it is none */
-  open(url: string): Promise<OpenPushTarget>
+  open(url: string, init: { readonly compression: string }): Promise<OpenPushTarget>
 }
 
 /** How far a push has got, and, where one has just come to its end, what became of a path. */
@@ -48,7 +48,7 @@ export function pushCalls(
     Push: handlers.download(wire.PushRequest, wire.PushEvent, async (request, send, call) => {
       ownerOnly(call)
       const storePaths = request.storePaths.map((it) => StorePath.parse(it))
-      await using target = await targets.open(request.to)
+      await using target = await targets.open(request.to, request)
       const push = new ClosurePush({ pathInfos, target, clock, random })
       await pushAll(push, storePaths, send, clock, call)
     }),

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectNode } from '../../src/daemon/client.ts'
+import { runCairn } from '../cli/run-cairn.ts'
 import { call } from '../fixtures/content.ts'
 import { type DaemonProcess, startDaemon } from '../fixtures/daemon-process.ts'
 import {
@@ -90,5 +91,31 @@ test.skipIf(skipped)(
     await writeFile(config, toml)
     await using node = await startDaemon({ args: ['--no-mdns', '--config', config] })
     expect((await fetch(narInfoUrl(node.gatewayUrl, closure.top))).status).toBe(200)
+  },
+)
+
+test.skipIf(skipped)(
+  `what a node pushes to a cache Nix reads from there${why}`,
+  { timeout: 90_000 },
+  async () => {
+    const from = await writtenCache('before', 'none')
+    const flags = ['--no-mdns', '--upstream', from, '--trusted-key', key.publicKey]
+    await using node = await startDaemon({ args: flags })
+    const env = { CAIRN_RPC: node.rpc }
+    expect((await runCairn(['fetch', closure.top], { env })).code).toBe(0)
+    const to = `file://${join(directory, 'pushed')}`
+    const push = async (...options: string[]) => {
+      const args = ['push', '--json', '--to', to, ...options, closure.top]
+      const { code, stdout, stderr } = await runCairn(args, { env })
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      return JSON.parse(stdout)
+    }
+    const paths = closure.paths.length
+    expect(await push('--compression', 'xz')).toMatchObject({ pathsPushed: paths, pathsHeld: 0 })
+    expect(await push()).toMatchObject({ pathsPushed: 0, pathsHeld: paths, bytesTotal: 0 })
+    const store = join(directory, 'store-pushed')
+    const trust = ['--option', 'trusted-public-keys', key.publicKey]
+    await nix('nix', ['copy', ...trust, '--from', to, '--to', store, closure.top])
+    await verifyInStore(store, ...closure.paths)
   },
 )

@@ -86,6 +86,7 @@ export interface SeedHolder {
 export interface PushRequest {
   storePaths: string[];
   to: string;
+  compression: string;
 }
 
 export interface PushEvent {
@@ -991,7 +992,7 @@ export const SeedHolder: MessageFns<SeedHolder> = {
 };
 
 function createBasePushRequest(): PushRequest {
-  return { storePaths: [], to: "" };
+  return { storePaths: [], to: "", compression: "" };
 }
 
 export const PushRequest: MessageFns<PushRequest> = {
@@ -1001,6 +1002,9 @@ export const PushRequest: MessageFns<PushRequest> = {
     }
     if (message.to !== "") {
       writer.uint32(18).string(message.to);
+    }
+    if (message.compression !== "") {
+      writer.uint32(26).string(message.compression);
     }
     return writer;
   },
@@ -1032,6 +1036,14 @@ export const PushRequest: MessageFns<PushRequest> = {
             }
 
             message.to = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.compression = reader.string();
             continue;
           }
         }
