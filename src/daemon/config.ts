@@ -11,7 +11,7 @@ import { byteRate, RATE_BYTES_MIN, shown, span, trustedKey } from './config-valu
 import { parseLogLevels } from './log-levels.ts'
 import { parseByteSize } from './quantity.ts'
 import { defaultState } from './state-directory.ts'
-import { UPSTREAMS_MAX, upstreamSchema } from './upstream-config.ts'
+import { PUSH_COMPRESSIONS, pushPlace, UPSTREAMS_MAX, upstreamSchema } from './upstream-config.ts'
 
 /** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
 export const CACHE_NIXOS_ORG_KEY = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
@@ -221,6 +221,16 @@ export const OPTIONS = {
     env: 'CAIRN_ADOPT_ROOT',
     help: 'where /nix is, if it is not at the root of the file system (default: /)',
   },
+  'push.to': {
+    flag: '--push-to <URL>',
+    env: 'CAIRN_PUSH_TO',
+    help: 'a cache that gets what this node signs, in the background (default: none)',
+  },
+  'push.compression': {
+    flag: '--push-compression <NAME>',
+    env: 'CAIRN_PUSH_COMPRESSION',
+    help: 'how NARs are compressed there: none, zstd, xz, gzip or br (default: zstd)',
+  },
   log: {
     flag: '--log <LEVELS>',
     env: 'CAIRN_LOG',
@@ -267,6 +277,16 @@ export const configSchema = z.strictObject({
       follow: z.boolean().prefault(false),
       paths: adoptedPaths.prefault('signed'),
       root: z.string().startsWith('/').prefault('/'),
+    })
+    .prefault({}),
+  push: z
+    .strictObject({
+      to: pushPlace.optional(),
+      compression: z
+        .enum(PUSH_COMPRESSIONS, {
+          error: (issue) => `is one of ${PUSH_COMPRESSIONS.join(', ')}, not ${shown(issue.input)}`,
+        })
+        .prefault('zstd'),
     })
     .prefault({}),
   log: logLevels.prefault('info'),

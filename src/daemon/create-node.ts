@@ -60,6 +60,7 @@ import type { Config } from './config.ts'
 import { ConfigError } from './config-error.ts'
 import { DaemonView } from './daemon-view.ts'
 import { HeldSize } from './held-size.ts'
+import { Mirror, type MirrorComponents } from './mirror.ts'
 import { ConfiguredPushTargets } from './push-targets.ts'
 import { builtDirectory } from './state-directory.ts'
 import { StoreUpkeep } from './store-upkeep.ts'
@@ -138,6 +139,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     ...answers.sources,
     janitor,
     ...adopting.services,
+    ...mirrorsOf({ ...storage, targets, signer, log: logOf('push') }, config),
     rpc,
     gateway,
   ]
@@ -161,6 +163,27 @@ function adoptFrom(
   const services: Service[] = [new BuiltPaths(following, { directory: builtDirectory(state) })]
   if (adopt.follow) services.push(new StoreFollower(following, { which: adopt.paths }))
   return { adoption, services }
+}
+
+/** What the node signs goes to a cache, where that is wished and the node has a key. */
+function mirrorsOf(
+  {
+    signer,
+    ...components
+  }: Omit<MirrorComponents, 'clock' | 'random'> & {
+    signer: Signer | undefined
+  },
+  { push }: Config,
+): readonly Mirror[] {
+  if (push.to === undefined) return []
+  if (signer === undefined) {
+    throw new ConfigError(['push.to mirrors what the node signs: it takes a signing_key, too'])
+  }
+  const ports = { clock: systemClock, random: systemRandom }
+  const { to, compression } = push
+  return [
+    new Mirror({ ...components, ...ports }, { to, compression, keyName: signer.publicKey.name }),
+  ]
 }
 
 /** What a cache needs is loaded where there is one: a node without starts sooner. */

@@ -24,6 +24,16 @@ export const upstreamPlace = z.string().transform((text, context): UpstreamPlace
   }
 })
 
+/** How NARs may be compressed that are pushed. */
+export const PUSH_COMPRESSIONS = ['none', 'zstd', 'xz', 'gzip', 'br'] as const
+
+/** Where to push: such a URL, as it was written. */
+export const pushPlace = z.string().superRefine((text, context) => {
+  for (const { message } of upstreamPlace.safeParse(text).error?.issues ?? []) {
+    context.addIssue(message)
+  }
+})
+
 const table = z.strictObject({
   url: upstreamPlace,
   /** As Nix has it: a lower number is asked first; by default what the cache itself says. */

@@ -105,6 +105,8 @@ test('each option can come from each source, by the name that it has there', asy
     'adopt.follow': 'true',
     'adopt.paths': 'all',
     'adopt.root': '/srv/nix',
+    'push.to': 's3://bucket',
+    'push.compression': 'xz',
     log: 'debug',
   }
   const names = Object.keys(OPTIONS) as (keyof typeof OPTIONS)[]

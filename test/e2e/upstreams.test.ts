@@ -1,8 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectNode } from '../../src/daemon/client.ts'
+import { SecretKey } from '../../src/nix/key.ts'
 import { runCairn } from '../cli/run-cairn.ts'
+import { until } from '../fixtures/await-peers.ts'
 import { call } from '../fixtures/content.ts'
 import { type DaemonProcess, startDaemon } from '../fixtures/daemon-process.ts'
 import {
@@ -117,5 +119,27 @@ test.skipIf(skipped)(
     const trust = ['--option', 'trusted-public-keys', key.publicKey]
     await nix('nix', ['copy', ...trust, '--from', to, '--to', store, closure.top])
     await verifyInStore(store, ...closure.paths)
+  },
+)
+
+test.skipIf(skipped)(
+  `what a node signs goes to its mirror by itself${why}`,
+  { timeout: 90_000 },
+  async () => {
+    const [keyFile, mirror] = [join(directory, 'own-key-file'), join(directory, 'mirror')]
+    const own = SecretKey.generate('mirrored-1')
+    await writeFile(keyFile, own.toString(), { mode: 0o600 })
+    const pushing = ['--push-to', `file://${mirror}`, '--push-compression', 'none']
+    const args = ['--no-mdns', '--signing-key', keyFile, ...pushing]
+    await using node = await startDaemon({ args })
+    const small = join(directory, 'small')
+    await writeFile(small, 'some words')
+    const env = { CAIRN_RPC: node.rpc }
+    const path = (await runCairn(['import', small], { env })).stdout.trim()
+    const name = join(
+      mirror,
+      `${path.slice('/nix/store/'.length, '/nix/store/'.length + 32)}.narinfo`,
+    )
+    await until(async () => (await readFile(name, 'utf8').catch(() => '')).includes('mirrored-1:'))
   },
 )
