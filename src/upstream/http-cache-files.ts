@@ -274,6 +274,8 @@ function agentOf(init: HttpCacheInit): Dispatcher {
     connect: { timeout: init.connectMs ?? UPSTREAM_CONNECT_MS },
     headersTimeout: init.answerMs ?? UPSTREAM_ANSWER_MS,
     bodyTimeout: stallMs,
+    // One connection for everything would stand still with the first body that is not read.
+    allowH2: false,
     // Empty where there is none: it would look into the environment by itself.
     httpProxy: named('http_proxy'),
     httpsProxy: named('https_proxy'),
