@@ -1,3 +1,5 @@
+import { UPSTREAM_GUARDS } from './upstream-guards.ts'
+
 /** A guard of the house: a place in the source, and how to undo it. */
 export interface Guard {
   readonly name: string
@@ -541,4 +543,5 @@ export const GUARDS: readonly Guard[] = [
     undone: '',
     tests: ['test/peers/filters/filter-serving.test.ts'],
   },
+  ...UPSTREAM_GUARDS,
 ]
