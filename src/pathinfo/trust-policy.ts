@@ -109,7 +109,7 @@ export class TrustPolicy {
     throw this.#refusal(facts, ofCache)
   }
 
-  /** Ends the admission of a NAR: what was taken in must be what was signed. @throws PathInfoError */
+  /** Ends the admission of a NAR: what came must be what was signed. @throws PathInfoError */
   settleNar({ facts }: TrustedNar, ingested: MeasuredNar & { readonly node: Node }): FinalClaim {
     const pathInfo = new PathInfo({ ...facts, node: ingested.node })
     return this.settle(mint(pathInfo, 'nix-signature', false), ingested)

@@ -25,7 +25,7 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'trust policy: a signature is verified',
     file: 'src/pathinfo/trust-policy.ts',
-    guard: 'this.#keys.get(signature.name)!.verify(message, signature)',
+    guard: 'keyOf(signature)!.verify(message, signature)',
     undone: 'message.length > 0',
     tests: ['test/pathinfo/trust-policy.test.ts', 'test/peers/bad-peers.test.ts'],
   },
