@@ -267,7 +267,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"upstream","name":"SFTP_KEEPALIVE_MS","value":15000,"what":"How often a quiet connection is tried, in milliseconds"},
   {"part":"upstream","name":"UPSTREAM_MISS_MS","value":60000,"what":"For how long a path that a cache does not have is not asked for again, in ms, by default"},
   {"part":"upstream","name":"NAR_INFO_MS","value":600000,"what":"For how long a narinfo of a cache is kept, in milliseconds"},
-  {"part":"upstream","name":"NAR_INFOS_MAX","value":4096,"what":"How many narinfos of one cache are kept"},
+  {"part":"upstream","name":"NAR_INFOS_BYTES_MAX","value":16777216,"what":"How much memory the narinfos of one cache may take that are kept, in bytes, about"},
   {"part":"upstream","name":"WRONG_MS","value":600000,"what":"For how long a path is left alone of which a cache gave a wrong NAR, in milliseconds"},
   {"part":"upstream","name":"UPSTREAM_URL_LENGTH_MAX","value":4096,"what":"Length of the longest URL of a cache, in characters"},
 ]

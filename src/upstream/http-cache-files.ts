@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { type Dispatcher, EnvHttpProxyAgent } from 'undici'
+// Types only: the package takes 50 ms to load, and nodes without such caches do not pay for that.
+import type { Dispatcher } from 'undici'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { compressionOfCoding } from '../nar/compression.ts'
@@ -74,7 +75,8 @@ export class HttpCacheFiles implements CacheFiles {
   readonly #clock: Clock
   readonly #base: URL
   readonly #authorization: string | undefined
-  readonly #agent: Dispatcher
+  readonly #init: HttpCacheInit
+  #agent: Promise<Dispatcher> | undefined
 
   constructor(components: { readonly clock: Clock; readonly netrc: Netrc }, init: HttpCacheInit) {
     this.name = init.name
@@ -83,7 +85,7 @@ export class HttpCacheFiles implements CacheFiles {
     this.#authorization = basic(
       init.credentials ?? components.netrc.credentialsFor(init.base.hostname),
     )
-    this.#agent = agentOf(init)
+    this.#init = init
   }
 
   async get(name: string, call: Call, offset = 0): Promise<CacheFile | undefined> {
@@ -138,7 +140,10 @@ export class HttpCacheFiles implements CacheFiles {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    const agent = this.#agent
+    this.#agent = Promise.reject(cacheError('unreachable', this.name, 'is not used any more'))
+    this.#agent.catch(() => undefined) // told to who asks nevertheless
+    await (await agent?.catch(() => undefined))?.destroy()
   }
 
   #file(
@@ -225,9 +230,11 @@ export class HttpCacheFiles implements CacheFiles {
   ): Promise<Answer> {
     const { origin, pathname, search } = url
     const asked = { origin, path: pathname + search, signal: call.signal, ...init }
+    this.#agent ??= agentOf(this.#init)
+    const agent = await this.#agent
     for (let tries = 0; ; tries++) {
       try {
-        const { statusCode, headers, body } = await this.#agent.request(asked)
+        const { statusCode, headers, body } = await agent.request(asked)
         body.on('error', () => undefined) // told to who reads it
         return { status: statusCode, headers, body }
       } catch (error) {
@@ -264,21 +271,32 @@ export class HttpCacheFiles implements CacheFiles {
   }
 }
 
-function agentOf(init: HttpCacheInit): Dispatcher {
+/** @throws CacheError where the environment names a proxy that is none */
+async function agentOf(init: HttpCacheInit): Promise<Dispatcher> {
+  const { EnvHttpProxyAgent } = await import('undici')
   const env = init.env ?? {}
   const named = (name: string): string =>
     env[name] || env[name.toUpperCase()] || env.all_proxy || env.ALL_PROXY || ''
   const stallMs = init.stallMs ?? UPSTREAM_STALL_MS
-  return new EnvHttpProxyAgent({
+  const settings = {
     connections: init.connectionsMax ?? UPSTREAM_CONNECTIONS_MAX,
     connect: { timeout: init.connectMs ?? UPSTREAM_CONNECT_MS },
     headersTimeout: init.answerMs ?? UPSTREAM_ANSWER_MS,
     bodyTimeout: stallMs,
+    // One connection for everything would stand still with the first body that is not read.
+    allowH2: false,
     // Empty where there is none: it would look into the environment by itself.
     httpProxy: named('http_proxy'),
     httpsProxy: named('https_proxy'),
     noProxy: env.no_proxy || env.NO_PROXY || '',
-  })
+  }
+  try {
+    return new EnvHttpProxyAgent(settings)
+  } catch {
+    // Without the cause, which shows the proxy's URL with the password that may be in it.
+    const what = 'can not be reached: the proxy that the environment names has no HTTP URL'
+    throw cacheError('unreachable', init.name, what)
+  }
 }
 
 function basic(credentials: Credentials | undefined): string | undefined {

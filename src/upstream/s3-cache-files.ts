@@ -174,7 +174,9 @@ export class S3CacheFiles implements CacheFiles {
     const { stallMs = UPSTREAM_STALL_MS } = this.#init
     const readable = body as Readable // in Node
     readable.on('error', () => undefined) // told to who reads it
-    call.signal.addEventListener('abort', () => readable.destroy(), { once: true })
+    const leave = (): void => void readable.destroy()
+    call.signal.addEventListener('abort', leave, { once: true })
+    readable.once('close', () => call.signal.removeEventListener('abort', leave))
     return withStallLimit(readable, { clock: this.#clock, stallMs, what: 'reading' }, call)
   }
 

@@ -137,6 +137,7 @@ export class SftpConnection {
 
 function connected(client: Client, config: ConnectConfig): Promise<SFTPWrapper> {
   const { promise, resolve, reject } = Promise.withResolvers<SFTPWrapper>()
+  promise.catch(() => undefined) // whoever waited may have left
   client.once('error', reject)
   client.once('close', () => reject(new Error('the connection was closed')))
   client.once('ready', () => client.sftp((error, sftp) => (error ? reject(error) : resolve(sftp))))

@@ -20,8 +20,12 @@ export const UPSTREAM_MISS_MS = 60_000
 /** For how long a narinfo of a cache is kept, in milliseconds. */
 export const NAR_INFO_MS = 10 * 60_000
 
-/** How many narinfos of one cache are kept. */
-export const NAR_INFOS_MAX = 4_096
+/** How much memory the narinfos of one cache may take that are kept, in bytes, about. */
+export const NAR_INFOS_BYTES_MAX = 16 * 1024 * 1024
+
+/** What a narinfo takes in memory without what it lists, and each thing that it lists, in bytes. */
+const NAR_INFO_BYTES = 1024
+const LISTED_BYTES = 256
 
 /** For how long a path is left alone of which a cache gave a wrong NAR, in milliseconds. */
 export const WRONG_MS = 10 * 60_000
@@ -53,6 +57,13 @@ export interface UpstreamSourceInit {
   readonly connectionsMax?: number | undefined
 }
 
+/** A narinfo that is kept. */
+interface Kept {
+  readonly info: NarInfo
+  readonly untilMs: number
+  readonly bytes: number
+}
+
 /** How often a cache gave what is wrong, and what came last. */
 export interface UpstreamFaults {
   readonly count: number
@@ -72,7 +83,9 @@ export class UpstreamSource implements PathSource {
   readonly #keys: readonly PublicKey[]
   readonly #misses: MissMemory
   readonly #wrong: MissMemory
-  readonly #narInfos = new Map<string, { readonly info: NarInfo; readonly untilMs: number }>()
+  /** In the order of expiry. */
+  readonly #narInfos = new Map<string, Kept>()
+  #narInfoBytes = 0
   readonly #asking: Semaphore
   readonly #fetching: Semaphore
   readonly #ownPriority: number | undefined
@@ -127,7 +140,7 @@ export class UpstreamSource implements PathSource {
     const key = encodeNixBase32(hash)
     this.#misses.forget(key)
     this.#wrong.forget(key)
-    this.#narInfos.delete(key)
+    this.#drop(key)
   }
 
   /** All that is remembered of the cache is forgotten. */
@@ -135,6 +148,7 @@ export class UpstreamSource implements PathSource {
     this.#misses.forgetAll()
     this.#wrong.forgetAll()
     this.#narInfos.clear()
+    this.#narInfoBytes = 0
   }
 
   async #ask(key: string, hash: Uint8Array, call: Call): Promise<NarInfo | undefined> {
@@ -150,18 +164,19 @@ export class UpstreamSource implements PathSource {
   #offer(key: string, info: NarInfo): NarOffer {
     return {
       kind: 'nar',
-      facts: this.#factsOf(info),
+      facts: this.#factsOf(key, info),
       keys: this.#keys,
       nar: (progress, call) => this.#nar(key, info, progress, call),
       turnDown: (flaw) => this.#turnedDown(key, flaw),
     }
   }
 
-  #factsOf(info: NarInfo): PathFacts {
+  #factsOf(key: string, info: NarInfo): PathFacts {
     try {
       return new PathFacts(info)
     } catch (error) {
       if (!(error instanceof PathInfoError)) throw error
+      this.#drop(key)
       const what = `says of ${info.storePath} what can not be: ${error.message}`
       throw this.#noted(cacheError('wrong-content', this.name, what, error))
     }
@@ -196,7 +211,7 @@ export class UpstreamSource implements PathSource {
   }
 
   #leaveAlone(key: string): void {
-    this.#narInfos.delete(key)
+    this.#drop(key)
     this.#wrong.remember(key)
   }
 
@@ -239,17 +254,30 @@ export class UpstreamSource implements PathSource {
     const known = this.#narInfos.get(key)
     if (known === undefined) return undefined
     if (known.untilMs > this.#clock.now()) return known.info
-    this.#narInfos.delete(key)
+    this.#drop(key)
     return undefined
   }
 
   #remember(key: string, info: NarInfo): void {
     const nowMs = this.#clock.now()
-    this.#narInfos.delete(key) // to the end: the map is in the order of expiry
-    this.#narInfos.set(key, { info, untilMs: nowMs + NAR_INFO_MS })
+    this.#drop(key)
+    const kept = { info, untilMs: nowMs + NAR_INFO_MS, bytes: bytesOf(info) }
+    this.#narInfos.set(key, kept)
+    this.#narInfoBytes += kept.bytes
     for (const [oldest, { untilMs }] of this.#narInfos) {
-      if (untilMs > nowMs && this.#narInfos.size <= NAR_INFOS_MAX) return
-      this.#narInfos.delete(oldest)
+      if (untilMs > nowMs && this.#narInfoBytes <= NAR_INFOS_BYTES_MAX) return
+      this.#drop(oldest)
     }
   }
+
+  #drop(key: string): void {
+    this.#narInfoBytes -= this.#narInfos.get(key)?.bytes ?? 0
+    this.#narInfos.delete(key)
+  }
+}
+
+/** About what a narinfo takes in memory. */
+function bytesOf({ url, references, signatures, ca }: NarInfo): number {
+  const listed = references.length + signatures.length
+  return NAR_INFO_BYTES + 2 * (url.length + (ca?.length ?? 0)) + listed * LISTED_BYTES
 }

@@ -1,3 +1,5 @@
+import { UPSTREAM_GUARDS } from './upstream-guards.ts'
+
 /** A guard of the house: a place in the source, and how to undo it. */
 export interface Guard {
   readonly name: string
@@ -23,7 +25,7 @@ export const GUARDS: readonly Guard[] = [
   {
     name: 'trust policy: a signature is verified',
     file: 'src/pathinfo/trust-policy.ts',
-    guard: 'this.#keys.get(signature.name)!.verify(message, signature)',
+    guard: 'keyOf(signature)!.verify(message, signature)',
     undone: 'message.length > 0',
     tests: ['test/pathinfo/trust-policy.test.ts', 'test/peers/bad-peers.test.ts'],
   },
@@ -541,4 +543,5 @@ export const GUARDS: readonly Guard[] = [
     undone: '',
     tests: ['test/peers/filters/filter-serving.test.ts'],
   },
+  ...UPSTREAM_GUARDS,
 ]

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { zstdCompressSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { RateLimit } from '../../src/foundation/rate-limit.ts'
 import { COMPRESSIONS, type Compression } from '../../src/nar/compression.ts'
@@ -84,7 +84,7 @@ test('files that are not what the narinfo says', async () => {
 
 test('a body without an end that decodes to nothing is ended', async () => {
   const files = memoryFiles()
-  const empty = zstdCompressSync(Buffer.alloc(0))
+  const empty = gzipSync(Buffer.alloc(0))
   const many = Buffer.concat(Array.from({ length: 1_000 }, () => empty))
   let given = 0
   const endless = {
@@ -99,7 +99,7 @@ test('a body without an end that decodes to nothing is ended', async () => {
     }),
   }
   const cache = new BinaryCache({ files: endless })
-  const info = infoOf(NAR, 'zstd', { fileSize: undefined, fileHash: undefined })
+  const info = infoOf(NAR, 'gzip', { fileSize: undefined, fileHash: undefined })
   expect(await faultOf(narOf(cache, info))).toBe('wrong-content')
   expect(given).toBeLessThan(2 * (NAR.length + FILE_EXCESS_BYTES_MAX))
 })

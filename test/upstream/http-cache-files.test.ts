@@ -198,6 +198,20 @@ test('a proxy of the environment is asked', async () => {
   expect(await faultOf(direct.get('x', call))).toBe('unreachable')
 })
 
+test('a proxy that is none is no secret told', async () => {
+  await using files = opened('http://127.0.0.1:1', { env: { http_proxy: 'me:hunter2@proxy' } })
+  const asked = files.get('x', call)
+  await expect(asked).rejects.toThrow('has no HTTP URL')
+  expect(await faultOf(asked)).toBe('unreachable')
+  expect(await asked.catch(({ message, cause }) => `${message} ${cause}`)).not.toContain('hunter2')
+})
+
+test('who asks a cache that is closed is told', async () => {
+  const files = opened('http://127.0.0.1:1')
+  await files.close()
+  expect(await faultOf(files.get('x', call))).toBe('unreachable')
+})
+
 describe.skipIf(NGINX_MISSING)(`nginx${NGINX_MISSING ?? ''}`, () => {
   const stack = new AsyncDisposableStack()
   let nginx: Served

@@ -8,6 +8,7 @@ import { BinaryCache } from '../../src/upstream/binary-cache.ts'
 import { busy } from '../../src/upstream/cache-error.ts'
 import {
   NAR_INFO_MS,
+  NAR_INFOS_BYTES_MAX,
   UPSTREAM_MISS_MS,
   UpstreamSource,
   type UpstreamSourceInit,
@@ -187,4 +188,24 @@ test('NARs leave connections for narinfos, and each other', async () => {
   gate.resolve()
   for (const nar of await Promise.all(nars)) expect(nar.length).toBe(NAR.length)
   expect(most).toBe(3)
+})
+
+test('narinfos are kept as long as there is room, the oldest going first', async () => {
+  const { source, find, files } = made()
+  const url = 'x'.repeat(1_000_000)
+  const long = Buffer.from(renderNarInfo({ ...INFO, url }))
+  files.files.set(NAME, long)
+  await find()
+  const paths = Array.from({ length: 10 }, (_, i) => pathNamed(`path-${i}`))
+  for (const storePath of paths) {
+    const text = renderNarInfo({ ...INFO, storePath, url })
+    files.files.set(`${storePath.hashText}.narinfo`, Buffer.from(text))
+    await collect(source.find(storePath.hash, call))
+  }
+  expect(NAR_INFOS_BYTES_MAX).toBeLessThan(11 * 2 * url.length)
+  files.asked.length = 0
+  await collect(source.find(paths[9]!.hash, call))
+  expect(files.asked).toEqual([])
+  await find()
+  expect(files.asked).toEqual([NAME])
 })

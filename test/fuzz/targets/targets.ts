@@ -7,6 +7,7 @@ import { GATEWAY_TARGETS } from './gateway-targets.ts'
 import { NAR_TARGETS } from './nar-targets.ts'
 import { NIX_TARGETS } from './nix-targets.ts'
 import { PATH_INFO_TARGETS } from './pathinfo-targets.ts'
+import { UPSTREAM_TARGETS } from './upstream-targets.ts'
 import { VERIFIED_TARGETS } from './verified-targets.ts'
 
 /** Every decoder that faces the network or the disk. */
@@ -19,5 +20,6 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...NIX_TARGETS,
   ...EXCHANGE_TARGETS,
   ...GATEWAY_TARGETS,
+  ...UPSTREAM_TARGETS,
   CONFIG_TARGET,
 ]
