@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/foundation/system-clock.ts'
 import { CacheError, type CacheFault } from '../../src/upstream/cache-error.ts'
+import type { UpstreamLimits } from '../../src/upstream/http-cache-files.ts'
 import { S3_PUT_BYTES_MAX, S3CacheFiles } from '../../src/upstream/s3-cache-files.ts'
 import { parseUpstreamUrl } from '../../src/upstream/upstream-url.ts'
 import { bodyOf, faultOf } from '../contracts/cache-files-contract.ts'
@@ -8,23 +9,28 @@ import { allBytes, call, noise } from '../fixtures/content.ts'
 import { answering, failingCache, type Misdeed } from '../fixtures/failing-cache.ts'
 import { S3_ENV } from '../fixtures/s3-server.ts'
 
+/** Short, where something never comes; elsewhere a busy machine has its time. */
+const SHORT = { connectMs: 300, answerMs: 300, stallMs: 300 }
+
 beforeEach(() => {
   for (const [name, value] of Object.entries(S3_ENV)) vi.stubEnv(name, value)
 })
 afterEach(() => vi.unstubAllEnvs())
 
-function opened(port: number): S3CacheFiles & AsyncDisposable {
+function opened(port: number, limits: UpstreamLimits = {}): S3CacheFiles & AsyncDisposable {
   const url = parseUpstreamUrl(`s3://cache?endpoint=127.0.0.1:${port}&scheme=http`)
   if (url.location.kind !== 's3') throw new Error('no URL of S3')
-  const limits = { connectMs: 300, answerMs: 300, stallMs: 300 }
   const init = { ...limits, location: url.location, name: url.name }
   const files = new S3CacheFiles({ clock: systemClock }, init)
   return Object.assign(files, { [Symbol.asyncDispose]: () => files.close() })
 }
 
-async function outcomeOf(misdeed: Misdeed): Promise<Buffer | CacheFault | undefined> {
+async function outcomeOf(
+  misdeed: Misdeed,
+  limits: UpstreamLimits = {},
+): Promise<Buffer | CacheFault | undefined> {
   await using cache = await failingCache(misdeed)
-  await using files = opened(cache.port)
+  await using files = opened(cache.port, limits)
   try {
     const file = await files.get('x', call)
     return file === undefined ? undefined : await allBytes(file.bytes)
@@ -57,7 +63,7 @@ describe('a bucket', () => {
   test('that is not there, or says nothing', async () => {
     await using files = opened(1)
     expect(await faultOf(files.get('x', call))).toBe('unreachable')
-    expect(await outcomeOf(() => undefined)).toMatchObject({ code: 'unreachable' })
+    expect(await outcomeOf(() => undefined, SHORT)).toMatchObject({ code: 'unreachable' })
   })
 
   test('whose body breaks off, and is continued or given up', async () => {
@@ -76,7 +82,7 @@ describe('a bucket', () => {
     expect(await outcomeOf(cut)).toMatchObject({ code: 'cut-off', bytes: 0 })
     const still: Misdeed = (socket) =>
       void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this')
-    expect(await outcomeOf(still)).toMatchObject({ code: 'cut-off', bytes: 9 })
+    expect(await outcomeOf(still, SHORT)).toMatchObject({ code: 'cut-off', bytes: 9 })
   })
 
   test('takes files in one request, and no longer ones', async () => {
