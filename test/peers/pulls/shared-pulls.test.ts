@@ -1,0 +1,113 @@
+import { expect, test } from 'vitest'
+import { SecretKey } from '../../../src/nix/key.ts'
+import { FetchProgress } from '../../../src/substitution/fetch-progress.ts'
+import { until } from '../../fixtures/await-peers.ts'
+import { call, noise } from '../../fixtures/content.ts'
+import { connected, type PeerNode, type PeerNodeInit, peerNode } from '../../fixtures/peer-node.ts'
+import { directory, file, narOf } from '../../nar/trees.ts'
+import { ThinCache } from './thin-cache.ts'
+
+const BIG = narOf(
+  directory({ a: file(noise(3_000_000, 'a')), b: file(noise(900, 'b')), c: file(noise(3e6, 'c')) }),
+)
+
+/** So many nodes, each connected with each. */
+async function fleet(count: number, init: PeerNodeInit = {}) {
+  const nodes: PeerNode[] = []
+  for (let i = 0; i < count; i++) nodes.push(await peerNode({ ...init, bootstrap: nodes.slice() }))
+  for (const a of nodes) for (const b of nodes) if (a !== b) await connected(a, b)
+  return {
+    nodes,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+const has = async (node: PeerNode, cache: ThinCache): Promise<boolean> =>
+  (await node.pathInfos.get(cache.facts.storePath.hash, call)) !== undefined
+
+test('two that want the same path at once pull it once, and both have it', async () => {
+  await using world = await fleet(2)
+  const cache = new ThinCache({ name: 'same', nar: BIG })
+  await Promise.all(world.nodes.map((node) => cache.want(node)))
+  expect(cache.whole).toBe(1)
+  expect(cache.copies).toBeLessThan(1.5)
+  for (const node of world.nodes) expect(await has(node, cache)).toBe(true)
+})
+
+test('what is pulled comes to who waits while it is still being pulled', async () => {
+  await using world = await fleet(2)
+  const cache = new ThinCache({ name: 'live', nar: BIG, pieceMs: 1 })
+  cache.heldAt = 5_500_000
+  const done = Promise.all(world.nodes.map((node) => cache.want(node)))
+  await until(() => cache.pulls.length === 1)
+  const puller = cache.pulls[0]!.node
+  const follower = world.nodes.find((node) => node !== puller)!
+  const chunkBytes = () => follower.records.totals('chunk').bytes
+  await until(() => chunkBytes() > 4_000_000)
+  expect(await has(puller, cache)).toBe(false)
+  cache.heldAt = Number.POSITIVE_INFINITY
+  await done
+  expect(cache.whole).toBe(1)
+})
+
+test('six that want it share the work of giving it on', async () => {
+  await using world = await fleet(6)
+  const cache = new ThinCache({ name: 'six', nar: BIG, pieceMs: 15 })
+  await Promise.all(world.nodes.map((node) => cache.want(node)))
+  expect(cache.whole).toBe(1)
+  expect(cache.copies).toBeLessThan(2)
+  const given = Math.max(...world.nodes.map(({ server }) => server.bytesServed))
+  // Alone the one that pulled would have given five copies.
+  expect(given / BIG.length).toBeLessThan(3)
+}, 60_000)
+
+test('where who pulls goes away midway another takes over, and what came is kept', async () => {
+  await using world = await fleet(3)
+  const cache = new ThinCache({ name: 'death', nar: BIG, pieceMs: 1 })
+  cache.heldAt = 3_000_000
+  const life = new AbortController()
+  const wanting = world.nodes.map((node) => cache.want(node, { signal: life.signal }))
+  for (const it of wanting) it.catch(() => undefined) // looked at below
+  await until(() => cache.pulls.length === 1)
+  const puller = cache.pulls[0]!.node
+  const others = world.nodes.filter((node) => node !== puller)
+  const held = (node: PeerNode) => node.records.totals('chunk').bytes
+  await until(() => others.every((node) => held(node) > 1_500_000))
+  cache.heldAt = Number.POSITIVE_INFINITY
+  await puller.host.stop()
+  await until(async () => (await Promise.all(others.map((it) => has(it, cache)))).every(Boolean))
+  life.abort(new Error('the test is over'))
+  await Promise.allSettled(wanting)
+  const takenOver = cache.pulls.filter(({ node }) => node !== puller)
+  expect(takenOver).toHaveLength(1)
+}, 30_000)
+
+test('a path that is not shared is pulled by each for itself, and nobody hears of it', async () => {
+  const stranger = SecretKey.generate('stranger-1')
+  await using world = await fleet(2)
+  const cache = new ThinCache({ name: 'private', nar: narOf(file('x')), key: stranger })
+  const [a, b] = world.nodes
+  const asked: string[] = []
+  const watch = b!.pulls.watch.bind(b!.pulls)
+  b!.pulls.watch = (peer, name, its) => {
+    asked.push(name.hex)
+    return watch(peer, name, its)
+  }
+  using one = await a!.pulls.turn(cache.facts, a!.castore, new FetchProgress(), call)
+  using two = await b!.pulls.turn(cache.facts, b!.castore, new FetchProgress(), call)
+  expect(one).toBeDefined()
+  expect(two).toBeDefined()
+  expect(asked).toEqual([])
+})
+
+test('with a neighbour of an earlier version each pulls for itself, as before', async () => {
+  await using old = await peerNode({ knowsPulls: false })
+  await using node = await peerNode({ bootstrap: [old] })
+  await connected(old, node)
+  const cache = new ThinCache({ name: 'old', nar: BIG, pieceMs: 1 })
+  await cache.want(node)
+  expect(cache.pulls.map((it) => it.node)).toEqual([node])
+  expect(node.ledger.standing(old.host.id)).toBe('welcome')
+})
