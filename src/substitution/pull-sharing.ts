@@ -24,7 +24,11 @@ export interface PullSharing {
   ): Promise<Pull | undefined>
 }
 
-/** The right to pull a path. Disposing of it before `complete` gives it up to who waits for it. */
+/**
+ * The right to pull a path. Disposing of it before `complete` gives it up to who waits for it. It is
+ * for one reading of one NAR: where that breaks off, and another is to be tried, it is disposed of,
+ * and another turn asked for. What was told of both would not be one NAR, and look like a lie.
+ */
 export interface Pull extends Disposable {
   /**
    * Aborts where another node pulls the path as well, and has the better right to it: seldom, and

@@ -26,6 +26,8 @@ export class PullClaim {
   #run = 0
   #chunks: ChunkRef[] = []
   #storedBytes = 0
+  /** Whether a chunk was left out: then the list has ended. */
+  #isCut = false
   #changed = Promise.withResolvers<void>()
 
   constructor(
@@ -60,8 +62,9 @@ export class PullClaim {
    */
   stored(chunk: ChunkRef): boolean {
     if (this.#phase !== 'pulling' || this.#over.signal.aborted) return false
-    if (this.#storedBytes + chunk.size > this.#narSize || !this.#room.take(1)) return false
     this.#storedBytes += chunk.size
+    this.#isCut ||= this.#storedBytes > this.#narSize || !this.#room.take(1)
+    if (this.#isCut) return false
     this.#chunks.push(chunk)
     this.#tell()
     return true

@@ -11,6 +11,7 @@ import type { Membership, Swarms } from '../swarm/swarms.ts'
 import type { PullClaim } from './pull-claim.ts'
 import { PullFollowing, type PullFollowingComponents } from './pull-following.ts'
 import { pullRoot, pullWeight } from './pull-name.ts'
+import type { PullProofs } from './pull-proofs.ts'
 import { PullRivals, type PullRivalsComponents, type ToldRival } from './pull-rivals.ts'
 import { type PullMove, whoPulls } from './who-pulls.ts'
 
@@ -29,6 +30,8 @@ export interface PullTurnComponents
   readonly swarms: Pick<Swarms, 'open'>
   /** Which paths neighbours are known to have; all count as known where it is left out. */
   readonly filters?: Pick<NeighbourFilters, 'mayHave'> | undefined
+  /** Where what was told is compared with what the path has; it is not where it is left out. */
+  readonly proofs?: Pick<PullProofs, 'expect'>
   /** The id of this node. */
   readonly self: string
 }
@@ -150,6 +153,7 @@ export class PullTurn {
     await following.done
     call.signal.throwIfAborted()
     this.#init.onSpent(peer, 'complete')
+    this.#components.proofs?.expect(this.#init.name, peer, rival.chunks)
     await this.#untilKnown(peer, call)
     return true
   }

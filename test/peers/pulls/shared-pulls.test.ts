@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest'
+import { Digest } from '../../../src/foundation/digest.ts'
+import { ingestNar } from '../../../src/nar/ingest-nar.ts'
 import { SecretKey } from '../../../src/nix/key.ts'
+import type { PullNews } from '../../../src/peers/pulls/pull-news.ts'
 import { FetchProgress } from '../../../src/substitution/fetch-progress.ts'
 import { until } from '../../fixtures/await-peers.ts'
+import { misbehave } from '../../fixtures/bad-peers.ts'
 import { call, noise } from '../../fixtures/content.ts'
 import { connected, type PeerNode, type PeerNodeInit, peerNode } from '../../fixtures/peer-node.ts'
-import { directory, file, narOf } from '../../nar/trees.ts'
+import { directory, file, inPieces, narOf } from '../../nar/trees.ts'
 import { ThinCache } from './thin-cache.ts'
 
 const BIG = narOf(
@@ -110,4 +114,64 @@ test('with a neighbour of an earlier version each pulls for itself, as before', 
   await cache.want(node)
   expect(cache.pulls.map((it) => it.node)).toEqual([node])
   expect(node.ledger.standing(old.host.id)).toBe('welcome')
+})
+
+/** A node that holds the right to pull, and says of that what `tell` makes of it. */
+async function liar(cache: ThinCache, tell: (news: PullNews) => PullNews) {
+  const node = await peerNode()
+  misbehave(node, () => (answer) => {
+    if (answer.type !== 'pull') return [answer]
+    return [{ type: 'pull', news: tell(answer.news) }]
+  })
+  const turn = await node.pulls.turn(cache.facts, node.castore, new FetchProgress(), call)
+  expect(turn).toBeDefined()
+  const honest = await peerNode({ bootstrap: [node] })
+  await connected(node, honest)
+  return {
+    ...{ node, honest, pull: turn! },
+    [Symbol.asyncDispose]: async () => {
+      turn![Symbol.dispose]()
+      await honest[Symbol.asyncDispose]()
+      await node[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const invented = (size: number, count: number) =>
+  Array.from({ length: count }, (_, i) => ({ digest: Digest.of(noise(32, `no ${i}`)), size }))
+
+test('who tells of more than the NAR has is banned, and the path pulled without it', async () => {
+  const cache = new ThinCache({ name: 'too-much', nar: BIG, pieceMs: 1 })
+  const lie = (news: PullNews) => ({ ...news, chunks: invented(1_000_000, 7) })
+  await using world = await liar(cache, lie)
+  await cache.want(world.honest)
+  expect(cache.whole).toBe(1)
+  expect(world.honest.ledger.standing(world.node.host.id)).toBe('banned')
+})
+
+test('who says that it has a path and has not is asked once, and then not waited for', async () => {
+  const cache = new ThinCache({ name: 'not-there', nar: BIG, pieceMs: 1 })
+  await using world = await liar(cache, (news) => ({ ...news, phase: 'complete' }))
+  await cache.want(world.honest)
+  expect(cache.pulls.map(({ node }) => node)).toEqual([world.honest])
+})
+
+test('who told of chunks that do not occur in the path is banned once that is proven', async () => {
+  const cache = new ThinCache({ name: 'garbage', nar: BIG, pieceMs: 1 })
+  const lie = (news: PullNews) => ({ ...news, run: 7, chunks: invented(900_000, 3) })
+  let isTold = false
+  await using world = await liar(cache, (news) => {
+    if (isTold) return { ...news, run: 7, chunks: [] }
+    isTold = true
+    return lie(news)
+  })
+  const wanting = cache.want(world.honest)
+  const ingested = await ingestNar(inPieces(BIG, [65_536]), world.node.castore, call)
+  const fields = { storePath: cache.facts.storePath, references: [], ...ingested }
+  await world.node.intake.take(fields, call)
+  world.pull.complete()
+  await wanting
+  await until(() => world.honest.ledger.standing(world.node.host.id) === 'banned')
+  expect(cache.pulls).toEqual([])
+  expect(await has(world.honest, cache)).toBe(true)
 })
