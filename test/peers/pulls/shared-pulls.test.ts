@@ -175,3 +175,31 @@ test('who told of chunks that do not occur in the path is banned once that is pr
   expect(cache.pulls).toEqual([])
   expect(await has(world.honest, cache)).toBe(true)
 })
+
+test('who is told of a chunk that it has from a private path does not give it on', async () => {
+  const cache = new ThinCache({ name: 'probe', nar: BIG, pieceMs: 1 })
+  const secret = noise(40_000, 'secret')
+  const digest = Digest.ofContent(secret)
+  const chunks = [{ digest, size: secret.length }, ...invented(300_000, 2)]
+  let isTold = false
+  await using world = await liar(cache, (news) => {
+    const told = isTold ? [] : chunks
+    isTold = true
+    return { ...news, chunks: told }
+  })
+  const { honest, node } = world
+  await honest.castore.blobs.putSmall([secret], call)
+  const life = new AbortController()
+  const wanting = cache.want(honest, life)
+  wanting.catch(() => undefined) // taken back below
+  const answers: string[] = []
+  await until(() => isTold)
+  for (let i = 0; i < 20; i++) {
+    const want = { type: 'chunks', digests: [digest] } as const
+    const onAnswer = (answer: { type: string }): void => void answers.push(answer.type)
+    await node.client.ask(honest.host.id, { want, bytes: 0, onAnswer }, call)
+  }
+  life.abort(new Error('the test is over'))
+  await wanting.catch(() => undefined)
+  expect(new Set(answers)).toEqual(new Set(['absent']))
+})
