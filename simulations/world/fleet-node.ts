@@ -62,7 +62,8 @@ export class FleetNode {
     this.swarms = new Swarms({ clock, access })
     this.pulls = new SharedPulls({
       ...{ access, clock, ledger: this.ledger, log: silentLog, random: this.#random },
-      ...{ self: this.id, swarms: this.swarms, network: { connected: () => this.#connected() } },
+      ...{ self: this.id, swarms: this.swarms },
+      network: { connected: () => this.#connected(), onConnect: () => undefined },
       client: {
         ask: (peer, ask, call) => this.#ask(peer, ask, call),
         reportError: () => undefined,

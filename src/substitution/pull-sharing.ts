@@ -25,9 +25,9 @@ export interface PullSharing {
 }
 
 /**
- * The right to pull a path. Disposing of it before `complete` gives it up to who waits for it. It is
- * for one reading of one NAR: where that breaks off, and another is to be tried, it is disposed of,
- * and another turn asked for. What was told of both would not be one NAR, and look like a lie.
+ * The right to pull a path. Disposing of it before `complete` gives it up to who waits for it. It
+ * is for one reading of one NAR: where that breaks off, and another is to be tried, it is disposed
+ * of, and another turn asked for. What was told of both would not be one NAR, and look like a lie.
  */
 export interface Pull extends Disposable {
   /**

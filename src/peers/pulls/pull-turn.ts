@@ -87,6 +87,11 @@ export class PullTurn {
     this.#rivals.meet(peer, { wants: true })
   }
 
+  /** A neighbour has connected: it may want the path as well. */
+  greet(peer: string): void {
+    this.#rivals.meet(peer)
+  }
+
   /** The right to pull the path, or undefined once another has it. @throws the call's reason */
   async run(call: Call): Promise<Pull | undefined> {
     let pull: Pull | undefined

@@ -7,6 +7,7 @@ import type { ReadAccess } from '../../pathinfo/read-access.ts'
 import type { FetchProgress } from '../../substitution/fetch-progress.ts'
 import type { Pull, PullSharing } from '../../substitution/pull-sharing.ts'
 import type { PullSource } from '../exchange/pull-source.ts'
+import type { PeerNetwork } from '../peer-network.ts'
 import { PullClaim } from './pull-claim.ts'
 import { pullName } from './pull-name.ts'
 import type { PullNews } from './pull-news.ts'
@@ -36,7 +37,8 @@ export const SAID_MAX = 4_096
 
 /** What it works with. */
 export interface SharedPullsComponents
-  extends Omit<PullTurnComponents, 'room' | 'access' | 'firstAskedMs'> {
+  extends Omit<PullTurnComponents, 'room' | 'access' | 'firstAskedMs' | 'network'> {
+  readonly network: Pick<PeerNetwork, 'connected' | 'onConnect'>
   readonly access: Pick<ReadAccess, 'shares' | 'reachesBlob'>
 }
 
@@ -59,6 +61,9 @@ export class SharedPulls implements PullSharing, PullSource {
 
   constructor(components: SharedPullsComponents) {
     this.#components = components
+    components.network.onConnect((peer) => {
+      for (const { turn } of this.#turns.values()) turn.greet(peer)
+    })
   }
 
   async turn(

@@ -88,6 +88,20 @@ test('where who pulls goes away midway another takes over, and what came is kept
   expect(takenOver).toHaveLength(1)
 }, 30_000)
 
+test('of two that pull before they know each other one yields', async () => {
+  await using a = await peerNode()
+  await using b = await peerNode()
+  const cache = new ThinCache({ name: 'strangers', nar: BIG, pieceMs: 1 })
+  cache.heldAt = 1_000_000
+  const wanting = Promise.all([cache.want(a), cache.want(b)])
+  await until(() => cache.pulls.length === 2)
+  await b.host.connect({ id: a.host.id, addresses: a.host.addresses }, call)
+  await until(() => cache.yielded === 1)
+  cache.heldAt = Number.POSITIVE_INFINITY
+  await wanting
+  expect(cache.whole).toBe(1)
+}, 30_000)
+
 test('a path that is not shared is pulled by each for itself, and nobody hears of it', async () => {
   const stranger = SecretKey.generate('stranger-1')
   await using world = await fleet(2)

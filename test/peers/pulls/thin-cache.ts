@@ -24,6 +24,8 @@ export class ThinCache {
   readonly #pieceMs: number
   /** Up to where the line carries the NAR, in bytes; all of it by default. */
   heldAt = Number.POSITIVE_INFINITY
+  /** How many pulls were given up because another had the better right. */
+  yielded = 0
 
   /** @param init.pieceMs how long 64 KiB take over the line, in milliseconds */
   constructor(init: {
@@ -76,6 +78,7 @@ export class ThinCache {
         return
       } catch (error) {
         if (!pull.lost.aborted) throw error
+        this.yielded++
       }
     }
   }
