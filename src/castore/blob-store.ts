@@ -113,7 +113,11 @@ export interface BlobWriter extends AsyncDisposable {
  * its {@link Castore} has resolved.
  */
 export interface BlobStore extends BlobSource {
-  create(): BlobWriter
+  /**
+   * Begins a blob. `onStored` is told of each of its chunks once that is stored, in their order and
+   * before `commit` resolves, where the store knows of chunks at all.
+   */
+  create(onStored?: (chunk: ChunkRef) => void): BlobWriter
 
   /**
    * Takes in blobs that fit in memory, each of at most the smallest chunk size, many at a time;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { ChunkRef } from '../castore/blob-store.ts'
 import type { Castore } from '../castore/castore.ts'
 import type { Node } from '../castore/model/node.ts'
 import type { Call } from '../foundation/call.ts'
@@ -13,6 +14,11 @@ const STRIDE_BYTES_MAX = 1024 * 1024
 export interface IngestInit {
   /** Length of the longest NAR that is taken, in bytes; unlimited by default. */
   readonly narBytesMax?: number
+  /**
+   * Is told of each chunk of the content once it is stored, small files included, in the order of
+   * the NAR; a chunk that occurs again is told again. Nobody has proven anything by then.
+   */
+  readonly onStored?: (chunk: ChunkRef) => void
 }
 
 /** A NAR that was taken in. */
@@ -36,7 +42,7 @@ export async function ingestNar(
   const narBytesMax = init.narBytesMax ?? Number.POSITIVE_INFINITY
   const hash = createHash('sha256')
   let narSize = 0
-  await using intake = new NarIntake(into, call)
+  await using intake = new NarIntake(into, call, init.onStored)
   const reader = new NarReader(intake)
   for await (const piece of source) {
     call.signal.throwIfAborted()

@@ -1,9 +1,10 @@
-import type { BlobWriter } from '../castore/blob-store.ts'
+import type { BlobWriter, ChunkRef } from '../castore/blob-store.ts'
 import type { Castore } from '../castore/castore.ts'
 import { CHUNK_BYTES_MIN } from '../castore/chunking/fast-cdc.ts'
 import { FileNode, type Node, SymlinkNode } from '../castore/model/node.ts'
 import type { Call } from '../foundation/call.ts'
 import type { NarVisitor } from './nar-reader.ts'
+import { OrderedTelling, type Stretch } from './ordered-telling.ts'
 import { type Slot, TreeBuilder } from './tree-builder.ts'
 
 /** With this many bytes, a batch of small files is stored. */
@@ -37,7 +38,7 @@ interface FileDraft {
 
 /** What is to be done for files that are too large to be held, in their order. */
 type LargeFileStep =
-  | { readonly do: 'open' }
+  | { readonly do: 'open'; readonly before: number }
   | { readonly do: 'write'; readonly bytes: Uint8Array }
   | { readonly do: 'commit'; readonly file: FileDraft }
 
@@ -56,11 +57,16 @@ export class NarIntake implements NarVisitor, AsyncDisposable {
   #batchSpan = 0
   #steps: LargeFileStep[] = []
   #writer: BlobWriter | undefined
+  readonly #telling: OrderedTelling | undefined
+  /** What is told of the large file that is being written. */
+  #stretch: Stretch | undefined
   readonly #underWay: Promise<void>[] = []
 
-  constructor(into: Castore, call: Call) {
+  /** `onStored` is told of each chunk once it is stored, in the order of the NAR. */
+  constructor(into: Castore, call: Call, onStored?: (chunk: ChunkRef) => void) {
     this.#into = into
     this.#call = call
+    if (onStored !== undefined) this.#telling = new OrderedTelling(onStored)
   }
 
   directory(name: Uint8Array | undefined): void {
@@ -77,7 +83,7 @@ export class NarIntake implements NarVisitor, AsyncDisposable {
 
   file(name: Uint8Array | undefined, size: number, executable: boolean): void {
     this.#file = { slot: this.#tree.add(name), size, executable, content: NOTHING, filled: 0 }
-    if (size > CHUNK_BYTES_MIN) this.#steps.push({ do: 'open' })
+    if (size > CHUNK_BYTES_MIN) this.#steps.push({ do: 'open', before: this.#batch.length })
   }
 
   content(bytes: Uint8Array): void {
@@ -134,22 +140,45 @@ export class NarIntake implements NarVisitor, AsyncDisposable {
   async #writeLargeFiles(): Promise<void> {
     const steps = this.#steps
     this.#steps = []
+    let taken = 0
     for (const step of steps) {
       if (step.do === 'open') {
-        this.#writer = this.#into.blobs.create()
+        if (this.#telling === undefined) {
+          this.#writer = this.#into.blobs.create()
+        } else {
+          await this.#storeBefore(step.before - taken)
+          taken = Math.max(taken, step.before)
+          const stretch = this.#telling.begin()
+          this.#stretch = stretch
+          this.#writer = this.#into.blobs.create((chunk) => stretch.tell(chunk))
+        }
       } else if (step.do === 'write') {
         await this.#writer!.write(step.bytes, this.#call)
       } else {
         const writer = this.#writer!
+        const stretch = this.#stretch
         this.#writer = undefined
-        await this.#begin(() => this.#commit(writer, step.file))
+        this.#stretch = undefined
+        await this.#begin(() => this.#commit(writer, step.file, stretch))
       }
     }
   }
 
-  async #commit(blob: BlobWriter, { slot, size, executable }: FileDraft): Promise<void> {
+  async #commit(
+    blob: BlobWriter,
+    { slot, size, executable }: FileDraft,
+    stretch: Stretch | undefined,
+  ): Promise<void> {
     await using writer = blob
     slot.node = new FileNode(await writer.commit(this.#call), size, executable)
+    stretch?.end()
+  }
+
+  /** Small files that come before a large one are told before it, and so are stored first. */
+  async #storeBefore(count: number): Promise<void> {
+    const files = this.#batch.splice(0, Math.max(0, count))
+    for (const { size } of files) this.#batchBytes -= size
+    if (files.length > 0) await this.#beginSmall(files)
   }
 
   async #storeBatch(): Promise<void> {
@@ -157,15 +186,22 @@ export class NarIntake implements NarVisitor, AsyncDisposable {
     this.#batch = []
     this.#batchBytes = 0
     this.#batchSpan = 0
-    if (files.length > 0) await this.#begin(() => this.#putSmall(files))
+    if (files.length > 0) await this.#beginSmall(files)
   }
 
-  async #putSmall(files: readonly FileDraft[]): Promise<void> {
+  async #beginSmall(files: readonly FileDraft[]): Promise<void> {
+    const stretch = this.#telling?.begin()
+    await this.#begin(() => this.#putSmall(files, stretch))
+  }
+
+  async #putSmall(files: readonly FileDraft[], stretch: Stretch | undefined): Promise<void> {
     const contents = files.map(({ content }) => content)
     const digests = await this.#into.blobs.putSmall(contents, this.#call)
     for (const [i, { slot, size, executable }] of files.entries()) {
       slot.node = new FileNode(digests[i]!, size, executable)
+      if (size > 0) stretch?.tell({ digest: digests[i]!, size })
     }
+    stretch?.end()
   }
 
   /** Begins to store something, once few enough stores are under way. */

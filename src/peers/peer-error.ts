@@ -6,6 +6,8 @@ export type PeerFault =
   | { readonly code: 'content-corrupt'; readonly peer: string; readonly digest: string }
   /** A claim that is wrong about its content. */
   | { readonly code: 'claim-false'; readonly peer: string }
+  /** What it told of a pull is not what the path has. */
+  | { readonly code: 'pull-false'; readonly peer: string; readonly what: string }
   /** It does not keep to the protocol: garbage, oversized frames, answers that nobody asked for. */
   | { readonly code: 'protocol-broken'; readonly peer: string; readonly what: string }
   /** Nothing has come for too long. */
@@ -33,6 +35,8 @@ function wordsFor(fault: PeerFault): string {
       return `peer ${fault.peer} sent content that is not ${fault.digest}`
     case 'claim-false':
       return `peer ${fault.peer} made a false claim`
+    case 'pull-false':
+      return `peer ${fault.peer} told of a pull that can not be true: ${fault.what}`
     case 'protocol-broken':
       return `peer ${fault.peer} broke the protocol: ${fault.what}`
     case 'stalled':

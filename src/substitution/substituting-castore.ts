@@ -132,8 +132,8 @@ class SubstitutingBlobs implements BlobStore {
     return (await this.#fetch(blob, call)) ? await near.open(digest, call) : undefined
   }
 
-  create(): BlobWriter {
-    return this.#components.near.blobs.create()
+  create(onStored?: (chunk: ChunkRef) => void): BlobWriter {
+    return this.#components.near.blobs.create(onStored)
   }
 
   async putSmall(contents: readonly Uint8Array[], call: Call): Promise<Digest[]> {

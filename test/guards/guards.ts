@@ -607,5 +607,55 @@ export const GUARDS: readonly Guard[] = [
     guard: 'const isThere = other !== undefined && (await others.publish(other))',
     undone: 'const isThere = other !== undefined',
     tests: ['test/substitution/closure-push.test.ts'],
+  {
+    name: 'pulls: only what may leave the machine is named to others',
+    file: 'src/peers/pulls/shared-pulls.ts',
+    guard: '!this.#components.access.shares(facts) || ',
+    undone: '',
+    tests: ['test/peers/pulls/shared-pulls.test.ts'],
+  },
+  {
+    name: 'pulls: what was here before is not given on because somebody told of it',
+    file: 'src/peers/pulls/pull-following.ts',
+    guard: '      this.#wanted = closed\n',
+    undone:
+      '      this.#wanted = closed\n' +
+      '      this.#swarm?.reach(this.#list.chunks.map(({ digest }) => digest))\n',
+    tests: ['test/peers/pulls/shared-pulls.test.ts'],
+  },
+  {
+    name: 'pulls: more than the NAR has is a lie',
+    file: 'src/peers/pulls/pull-rivals.ts',
+    guard: 'if (watched.toldBytes > this.#narSize || watched.toldChunks > chunksMax) {',
+    undone: 'if (watched.toldBytes < 0) {',
+    tests: ['test/peers/pulls/pull-rivals.test.ts', 'test/peers/pulls/shared-pulls.test.ts'],
+  },
+  {
+    name: 'pulls: what is told is kept only as far as there is room',
+    file: 'src/peers/pulls/pull-rivals.ts',
+    guard: 'if (isWhole && room.take(news.chunks.length)) ',
+    undone: '',
+    tests: ['test/peers/pulls/pull-rivals.test.ts'],
+  },
+  {
+    name: 'pulls: who has stalled is not waited for',
+    file: 'src/peers/pulls/pull-rivals.ts',
+    guard: 'nowMs - it.seenMs >= STALLED_MS',
+    undone: 'nowMs < 0',
+    tests: ['test/peers/pulls/pull-rivals.test.ts'],
+  },
+  {
+    name: 'pulls: a word that was false once is not taken again',
+    file: 'src/peers/pulls/shared-pulls.ts',
+    guard: 'return !isSpent(peer) && !isSpent(',
+    undone: 'return nowMs > 0 || !isSpent(',
+    tests: ['test/peers/pulls/shared-pulls.test.ts'],
+  },
+  {
+    name: 'pulls: what was told is compared with what is proven',
+    file: 'src/peers/pulls/told-falsehood.ts',
+    guard: '.equals(chunk.digest)) return chunk.digest',
+    undone: '.equals(chunk.digest)) break',
+    tests: ['test/peers/pulls/told-falsehood.test.ts', 'test/peers/pulls/shared-pulls.test.ts'],
   },
 ]

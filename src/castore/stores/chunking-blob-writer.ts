@@ -26,8 +26,16 @@ export class ChunkingBlobWriter implements BlobWriter {
   readonly #layout: ChunkRef[] = []
   readonly #writing: { readonly bytes: number; readonly stored: Promise<void> }[] = []
   #writingBytes = 0
+  readonly #onStored: ((chunk: ChunkRef) => void) | undefined
+  /** Chunks are told one batch after another, whichever is stored first. */
+  #telling: Promise<void> = Promise.resolve()
 
-  constructor(components: { records: RecordStore; packer: ChunkPacker; buffers: ChunkBuffers }) {
+  /** @param init.onStored is told of each chunk once it is stored, in their order */
+  constructor(
+    components: { records: RecordStore; packer: ChunkPacker; buffers: ChunkBuffers },
+    init: { readonly onStored?: (chunk: ChunkRef) => void } = {},
+  ) {
+    this.#onStored = init.onStored
     this.#records = components.records
     this.#packer = components.packer
     this.#buffers = components.buffers
@@ -49,6 +57,7 @@ export class ChunkingBlobWriter implements BlobWriter {
       await this.#store([last], call)
     }
     await this.#settle(0)
+    await this.#telling
     if (this.#builder === undefined || this.#layout.length < 2) {
       return this.#layout[0]?.digest ?? EMPTY_BLOB
     }
@@ -65,15 +74,30 @@ export class ChunkingBlobWriter implements BlobWriter {
   async #store(chunks: readonly Uint8Array[], call: Call): Promise<void> {
     const records = chunks.map((bytes) => ({ digest: Digest.ofContent(bytes), bytes }))
     let bytes = 0
+    const from = this.#layout.length
     for (const record of records) {
       this.#layout.push({ digest: record.digest, size: record.bytes.length })
       bytes += record.bytes.length
     }
     const stored = this.#put(records, call)
+    if (this.#onStored !== undefined) this.#tell(stored, this.#layout.slice(from), this.#onStored)
     stored.catch(() => undefined) // thrown where it is awaited
     this.#writing.push({ bytes, stored })
     this.#writingBytes += bytes
     await this.#settle(WRITING_BYTES_MAX)
+  }
+
+  #tell(
+    stored: Promise<void>,
+    chunks: readonly ChunkRef[],
+    onStored: (chunk: ChunkRef) => void,
+  ): void {
+    this.#telling = this.#telling
+      .then(() => stored)
+      .then(() => {
+        for (const chunk of chunks) onStored(chunk)
+      })
+    this.#telling.catch(() => undefined) // nothing more is told; thrown where it is awaited
   }
 
   async #put(chunks: readonly ChunkToPut[], call: Call): Promise<void> {

@@ -129,12 +129,9 @@ export class RecordBlobStore implements BlobStore {
     return layout === undefined ? undefined : new ChunkedBlobReader(this, layout)
   }
 
-  create(): BlobWriter {
-    return new ChunkingBlobWriter({
-      records: this.#records,
-      packer: this.#packer,
-      buffers: this.#buffers,
-    })
+  create(onStored?: (chunk: ChunkRef) => void): BlobWriter {
+    const components = { records: this.#records, packer: this.#packer, buffers: this.#buffers }
+    return new ChunkingBlobWriter(components, onStored === undefined ? {} : { onStored })
   }
 
   async putSmall(contents: readonly Uint8Array[], call: Call): Promise<Digest[]> {

@@ -1,9 +1,11 @@
 import { toWireLayout } from '../../castore/blob-layout-codec.ts'
+import { concatBytes } from '../../foundation/bytes.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import { Request, Response } from '../../generated/cairn/exchange/v1/exchange.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import { toWireSigned } from '../../pathinfo/path-info-codec.ts'
 import type { FilterNews } from '../filters/filter-news.ts'
+import type { PullNews } from '../pulls/pull-news.ts'
 import type { Availability } from '../swarm/availability.ts'
 import { FrameError, malformedFrame } from './frame-error.ts'
 import type { Answer, ChunkAnswer, Want } from './want.ts'
@@ -12,6 +14,7 @@ import {
   fromWireFilter,
   fromWireLayoutAnswer,
   fromWirePathInfoAnswer,
+  fromWirePull,
   fromWireWant,
 } from './want-codec.ts'
 
@@ -84,6 +87,8 @@ function fromWireResponse({ id, answer }: Response): IncomingResponse {
       return { id, answer: fromWireAvailability(answer.availability) }
     case 'filter':
       return { id, answer: fromWireFilter(answer.filter) }
+    case 'pull':
+      return { id, answer: fromWirePull(answer.pull) }
     case 'absent':
       return { id, answer: { type: 'absent', indices: answer.absent.indices } }
     case 'refused':
@@ -119,6 +124,8 @@ function wireWant(want: Want | 'cancel'): NonNullable<Request['want']> {
       return { $case: 'swarm', swarm: { root: want.root.bytes, pieces: want.pieces } }
     case 'filter':
       return { $case: 'filter', filter: { key: want.key } }
+    case 'pull':
+      return { $case: 'pull', pull: { name: want.name.bytes } }
   }
 }
 
@@ -134,6 +141,8 @@ function wireAnswer(answer: Exclude<Answer, { type: 'chunks' }>): NonNullable<Re
       return availabilityAnswer(answer.availability)
     case 'filter':
       return filterAnswer(answer.news)
+    case 'pull':
+      return pullAnswer(answer.news)
     case 'absent':
       return { $case: 'absent', absent: { indices: [...answer.indices] } }
     case 'refused':
@@ -165,6 +174,18 @@ function filterAnswer({
   added = NOTHING,
 }: FilterNews): NonNullable<Response['answer']> {
   return { $case: 'filter', filter: { snapshotBytes, bits, added } }
+}
+
+function pullAnswer({
+  phase,
+  run,
+  pulledBytes,
+  chunks,
+}: PullNews): NonNullable<Response['answer']> {
+  const digests = concatBytes(chunks.map(({ digest }) => digest.bytes))
+  const sizes = chunks.map(({ size }) => size)
+  const phases = { pulling: phase !== 'waiting', complete: phase === 'complete' }
+  return { $case: 'pull', pull: { ...phases, run, pulledBytes, digests, sizes } }
 }
 
 function layoutAnswer({

@@ -17,6 +17,7 @@ import { type FilterSource, NO_FILTERS } from './filter-source.ts'
 import { type FrameChannel, REQUEST_FRAME_BYTES_MAX } from './frame-channel.ts'
 import { FrameError } from './frame-error.ts'
 import { OutboardServing, SERVING_OUTBOARD_BYTES_MAX } from './outboard-serving.ts'
+import { NO_PULLS, PULL_WATCHES_MAX, type PullSource } from './pull-source.ts'
 import { type SwarmSource, serveSwarm, WATCHES_MAX } from './swarm-serving.ts'
 import type { Answer, Want } from './want.ts'
 
@@ -48,6 +49,8 @@ export interface ExchangeServerComponents {
   readonly swarms: SwarmSource
   /** Which paths are shared; nobody is told where it is left out. */
   readonly filters?: FilterSource
+  /** What is pulled from caches; nobody is told where it is left out. */
+  readonly pulls?: PullSource
   /** How fast chunks may be sent to all peers together; without end where it is left out. */
   readonly uploads?: RateLimit | undefined
   readonly clock: Clock
@@ -68,6 +71,8 @@ interface ServedChannel {
   readonly requests: Map<number, AbortController>
   /** How many swarms it watches. */
   watches: number
+  /** How many pulls it watches. */
+  pulls: number
   /** Whether it is told which paths are shared. */
   hasFilter: boolean
 }
@@ -100,6 +105,7 @@ export class ExchangeServer {
       sending: new Semaphore(1),
       requests: new Map(),
       watches: 0,
+      pulls: 0,
       hasFilter: false,
     }
     const over = new AbortController()
@@ -207,7 +213,30 @@ export class ExchangeServer {
         return await this.#serveSwarm(want, send, served, call)
       case 'filter':
         return await this.#serveFilter(want.key, send, served, call)
+      case 'pull':
+        return await this.#servePull(want.name, send, served, call)
     }
+  }
+
+  async #servePull(
+    name: Digest,
+    send: (answer: Answer) => Promise<void>,
+    served: ServedChannel,
+    call: Call,
+  ): Promise<void> {
+    const { pulls = NO_PULLS } = this.#components
+    if (served.pulls >= PULL_WATCHES_MAX) return await send({ type: 'absent', indices: [0] })
+    let isTold = false
+    served.pulls++
+    try {
+      for await (const news of pulls.watch(served.peer, name, call)) {
+        isTold = true
+        await send({ type: 'pull', news })
+      }
+    } finally {
+      served.pulls--
+    }
+    if (!isTold) await send({ type: 'absent', indices: [0] })
   }
 
   async #serveSwarm(

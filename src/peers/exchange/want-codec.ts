@@ -1,15 +1,17 @@
 import { fromWireLayout } from '../../castore/blob-layout-codec.ts'
-import { Digest } from '../../foundation/digest.ts'
+import { DIGEST_BYTES, Digest } from '../../foundation/digest.ts'
 import type {
   AvailabilityAnswer,
   FilterAnswer,
   LayoutAnswer,
   PathInfoAnswer,
+  PullAnswer,
   Request,
 } from '../../generated/cairn/exchange/v1/exchange.ts'
 import { STORE_PATH_HASH_BYTES } from '../../nix/store-path.ts'
 import { fromWireSigned } from '../../pathinfo/path-info-codec.ts'
 import { FILTER_KEY_BYTES } from '../filters/sip-hash.ts'
+import { TOLD_AT_ONCE } from '../pulls/pull-news.ts'
 import { malformedFrame } from './frame-error.ts'
 import { type Answer, WANTS_MAX, type Want } from './want.ts'
 
@@ -44,6 +46,8 @@ export function fromWireWant(
       }
     case 'filter':
       return { type: 'filter', key: checkedKey(want.filter.key) }
+    case 'pull':
+      return { type: 'pull', name: Digest.of(want.pull.name) }
   }
 }
 
@@ -75,6 +79,22 @@ export function fromWireFilter({ snapshotBytes, bits, added }: FilterAnswer): An
     type: 'filter',
     news: { bits, added, ...(snapshotBytes !== undefined && { snapshotBytes }) },
   }
+}
+
+/** What is told of a pull, of its message. @throws FrameError */
+export function fromWirePull(message: PullAnswer): Answer {
+  const { pulling, complete, run, pulledBytes, digests, sizes } = message
+  if (sizes.length > TOLD_AT_ONCE || digests.length !== sizes.length * DIGEST_BYTES) {
+    throw malformedFrame(`${digests.length} bytes of digests for ${sizes.length} chunks`)
+  }
+  const chunks = sizes.map((size, i) => {
+    if (size === 0) throw malformedFrame('a chunk has a byte at least')
+    // Copied: a view would keep the whole frame.
+    const bytes = Uint8Array.from(digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES))
+    return { digest: Digest.of(bytes), size }
+  })
+  const phase = complete ? 'complete' : pulling ? 'pulling' : 'waiting'
+  return { type: 'pull', news: { phase, run, pulledBytes, chunks } }
 }
 
 function checkedKey(key: Uint8Array): Uint8Array {

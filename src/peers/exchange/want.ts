@@ -2,6 +2,7 @@ import type { ChunkRef } from '../../castore/blob-store.ts'
 import type { Digest } from '../../foundation/digest.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import type { FilterNews } from '../filters/filter-news.ts'
+import type { PullNews } from '../pulls/pull-news.ts'
 import type { Availability } from '../swarm/availability.ts'
 
 /** How many things one request may name. */
@@ -38,6 +39,8 @@ export type Want =
     }
   /** Which paths a peer shares, as a filter under this key, now and from now on. */
   | { readonly type: 'filter'; readonly key: Uint8Array }
+  /** What a peer does about a path that both want to pull from a cache, now and from now on. */
+  | { readonly type: 'pull'; readonly name: Digest }
 
 /** A chunk in an answer. */
 export interface ChunkAnswer {
@@ -64,6 +67,7 @@ export type Answer =
     }
   | { readonly type: 'availability'; readonly availability: Availability }
   | { readonly type: 'filter'; readonly news: FilterNews }
+  | { readonly type: 'pull'; readonly news: PullNews }
   | { readonly type: 'absent'; readonly indices: readonly number[] }
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'done' }

@@ -18,6 +18,7 @@ export function misdeedOf(fault: PeerFault): Misdeed | undefined {
   switch (fault.code) {
     case 'content-corrupt':
     case 'claim-false':
+    case 'pull-false':
     case 'protocol-broken':
       return 'lied'
     case 'stalled':

@@ -11,7 +11,7 @@ import type { PeerNetwork } from '../peer-network.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
 import type { Availability } from './availability.ts'
 import type { PieceFetch } from './piece-fetch.ts'
-import type { PieceList } from './piece-list.ts'
+import type { Pieces } from './pieces.ts'
 import type { Swarm } from './swarm.ts'
 
 /**
@@ -40,13 +40,13 @@ export interface MemberWatchComponents {
 export class MemberWatch {
   readonly #components: MemberWatchComponents
   readonly #swarm: Swarm
-  readonly #pieces: PieceList
+  readonly #pieces: Pieces
   readonly #fetch: PieceFetch
   readonly #watched = new Map<string, Promise<void>>()
 
   constructor(
     components: MemberWatchComponents,
-    init: { readonly swarm: Swarm; readonly pieces: PieceList; readonly fetch: PieceFetch },
+    init: { readonly swarm: Swarm; readonly pieces: Pieces; readonly fetch: PieceFetch },
   ) {
     this.#components = components
     this.#swarm = init.swarm

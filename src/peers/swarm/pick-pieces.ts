@@ -13,6 +13,9 @@ export const LATE_MS_MIN = 1_000
 /** When all pieces are asked for, this much beyond its time makes one late. */
 export const LAST_LATE_MS = 250
 
+/** Where an origin has divided the work, what falls to others is left to them for so long. */
+export const STRAY_MS = 400
+
 /** What is to be picked. */
 export interface Room {
   /** About how many bytes; the last piece may go beyond. */
@@ -139,7 +142,7 @@ function fromOrigin(pick: Pick, random: Random): void {
     const piece = pieces[(start + i) % pieces.length]!
     if (view.isClaimed(piece, room.nowMs)) continue
     if (view.isOwn(piece, peer)) pick.offer(piece)
-    else strays.push(piece)
+    else if (room.nowMs - view.knownMs(piece) > STRAY_MS) strays.push(piece)
   }
   if (room.mayStray && pick.pieces.length === 0 && strays.length > 0) pick.offer(strays[0]!)
 }

@@ -4,19 +4,31 @@ import type { ExchangeClient } from '../exchange/exchange-client.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { WANTS_MAX } from '../exchange/want.ts'
 import { peerError } from '../peer-error.ts'
-import type { BlobIntake, TakenChunk } from './blob-intake.ts'
+import type { TakenChunk } from './blob-intake.ts'
 import type { PieceEvents, PieceTransport } from './piece-fetch.ts'
-import type { PieceList } from './piece-list.ts'
+import type { Pieces } from './pieces.ts'
 import { type ArrivedChunk, unpackChunks } from './unpack-chunks.ts'
 
 /** With so many bytes, what has arrived is stored; sooner where the request ends. */
 const PUT_BYTES = 1024 * 1024
 
+/** Where the chunks of pieces go that have come. */
+export interface PieceIntake {
+  /** The numbers of a piece's chunks that are wanted and not here. */
+  missingOf(piece: number): readonly number[]
+  /** Whether all of a piece is here. */
+  isHere(piece: number): boolean
+  /** Whether content of an unexpected length is right all the same. */
+  isRight(chunk: number, bytes: Uint8Array): boolean
+  /** Stores chunks that a peer has sent. @throws PeerError 'content-corrupt' */
+  take(peer: string, taken: readonly TakenChunk[], call: Call): Promise<void>
+}
+
 /** What it works with. */
 export interface PieceExchangeComponents {
-  readonly client: ExchangeClient
-  readonly intake: BlobIntake
-  readonly pieces: PieceList
+  readonly client: Pick<ExchangeClient, 'ask' | 'reportError'>
+  readonly intake: PieceIntake
+  readonly pieces: Pieces
   readonly progress: FetchProgress
 }
 

@@ -8,7 +8,7 @@ import { PeerError } from '../peer-error.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
 import type { Division } from './availability.ts'
 import { PeerWindow } from './peer-window.ts'
-import { pickPieces } from './pick-pieces.ts'
+import { pickPieces, STRAY_MS } from './pick-pieces.ts'
 import type { PeerView, SwarmView } from './swarm-view.ts'
 
 /** How often it is looked whether something is late. */
@@ -16,9 +16,6 @@ const LOOK_MS = 250
 
 /** With nothing from other members for so long, origins are asked for anything. */
 export const SPARE_MS = 2_000
-
-/** Where an origin has divided the work, what falls to others is left to them for so long. */
-export const STRAY_MS = 400
 
 /** Origins that give so many times what all other members give are asked for anything. */
 const SPARE_TIMES = 4
@@ -87,6 +84,8 @@ export class PieceFetch {
   readonly #over = new AbortController()
   #changed = Promise.withResolvers<void>()
   #secondChances = 0
+  /** Whether pieces may still become known. */
+  #isGrowing: boolean
   /** When something last came here, or a member had something new. */
   #progressMs: number
   /** When something last came from other members, or they had something new. */
@@ -102,7 +101,9 @@ export class PieceFetch {
       random: Random
     },
     listener: PieceListener = {},
+    init: { readonly isGrowing?: boolean } = {},
   ) {
+    this.#isGrowing = init.isGrowing ?? false
     this.#view = components.view
     this.#transport = components.transport
     this.#ledger = components.ledger
@@ -158,6 +159,20 @@ export class PieceFetch {
     if (!isFetching) this.#change()
   }
 
+  /** Pieces have become known, of which so many bytes each are to be fetched. */
+  want(pieces: ReadonlyMap<number, number>): void {
+    const nowMs = this.#clock.now()
+    for (const [piece, bytes] of pieces) this.#view.want(piece, bytes, nowMs)
+    this.#sharedMs = nowMs // nobody can have given any of it before
+    this.#news()
+  }
+
+  /** No more pieces become known: it ends when all of them have come. */
+  close(): void {
+    this.#isGrowing = false
+    this.#change()
+  }
+
   /** A member that has only part has gone. */
   part(peer: string): void {
     if (this.#view.peer(peer)?.held === undefined) return
@@ -188,11 +203,12 @@ export class PieceFetch {
     const inner = narrowedCall(call, this.#over.signal)
     const looking = this.#lookAgain(inner)
     try {
-      while (this.#view.left > 0) {
+      while (this.#isGrowing || this.#view.left > 0) {
         inner.signal.throwIfAborted()
         this.#fillWindows(inner)
         const isIdle = this.#requests.size === 0
-        if (isIdle && !this.#hasHope() && !this.#giveSecondChance()) return
+        const mayEnd = isIdle && !this.#isGrowing && !this.#hasHope()
+        if (mayEnd && !this.#giveSecondChance()) return
         await unlessAborted(this.#changed.promise, inner.signal)
       }
     } finally {

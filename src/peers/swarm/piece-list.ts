@@ -1,6 +1,7 @@
 import type { ChunkRef } from '../../castore/blob-store.ts'
 import { Blake3Hasher } from '../../foundation/blake3.ts'
 import { Digest } from '../../foundation/digest.ts'
+import type { Pieces } from './pieces.ts'
 
 /** Small chunks are gathered to pieces of up to so many bytes; large ones are pieces themselves. */
 export const PIECE_BYTES = 256 * 1024
@@ -16,7 +17,7 @@ export const PIECE_CHUNKS_MAX = 512
  * place where it comes first. Nodes that cut the root's blobs alike have the same list, and tell
  * each other by the pieces' numbers what they hold.
  */
-export class PieceList {
+export class PieceList implements Pieces {
   /** Names the list: equal for equal lists. */
   readonly id: Digest
   /** Every distinct chunk, in order. */

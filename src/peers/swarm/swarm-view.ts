@@ -40,6 +40,8 @@ export interface PeerView {
  */
 export class SwarmView {
   readonly #sizes: Uint32Array
+  /** When a piece became known that was not from the start. */
+  readonly #knownMs: Float64Array
   /** Whether a piece is still to come. */
   readonly #wanted: Uint8Array
   /** How many peers have each piece, without those that have everything. */
@@ -67,6 +69,7 @@ export class SwarmView {
    */
   constructor(init: { readonly self: string; readonly sizes: readonly number[] }) {
     this.#sizes = Uint32Array.from(init.sizes)
+    this.#knownMs = new Float64Array(init.sizes.length).fill(Number.NEGATIVE_INFINITY)
     this.#wanted = new Uint8Array(init.sizes.length)
     this.#rarity = new Uint16Array(init.sizes.length)
     this.#place = new Int32Array(init.sizes.length).fill(-1)
@@ -123,6 +126,11 @@ export class SwarmView {
 
   isUnasked(piece: number): boolean {
     return this.#place[piece] !== -1
+  }
+
+  /** When a piece became known, in milliseconds on the clock; long ago where it always was. */
+  knownMs(piece: number): number {
+    return this.#knownMs[piece]!
   }
 
   /** How many peers have a piece, but for origins. */
@@ -235,6 +243,19 @@ export class SwarmView {
   /** A peer does not have a piece after all. */
   lacks(id: string, piece: number): void {
     this.#peers.get(id)?.lacking.add(piece)
+  }
+
+  /** A piece has become known of which so many bytes are to be fetched: the list grows. */
+  want(piece: number, bytes: number, nowMs: number): void {
+    if (this.#wanted[piece] === 1 || bytes === 0) return
+    this.#sizes[piece] = bytes
+    this.#knownMs[piece] = nowMs
+    this.#wanted[piece] = 1
+    this.#left++
+    this.#enter(piece)
+    for (const peer of this.#peers.values()) {
+      if (peer.held?.has(piece) === true) peer.useful.push(piece)
+    }
   }
 
   /** A piece is asked of a peer. */

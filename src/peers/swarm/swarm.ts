@@ -7,11 +7,12 @@ import type { Digest } from '../../foundation/digest.ts'
 import { unlessAborted } from '../../foundation/single-flight.ts'
 import { waitUpTo } from '../../foundation/wait-up-to.ts'
 import { type Availability, KEEPALIVE_MS, NEWS_MS } from './availability.ts'
-import type { PieceList } from './piece-list.ts'
+import type { Origins } from './origins.ts'
+import type { Pieces } from './pieces.ts'
 
 /** What a fetch has come to know of its content. */
 export interface SwarmContent {
-  readonly pieces: PieceList
+  readonly pieces: Pieces
   /** The Directories below the root, the root first; none where the root is a file. */
   readonly directories: readonly Directory[]
   /** The blobs below the root. */
@@ -27,6 +28,7 @@ export interface SwarmContent {
 export class Swarm {
   readonly root: Digest
   readonly #clock: Clock
+  readonly #origins: Pick<Origins, 'watch'> | undefined
   readonly #onMember: Set<(peer: string) => void> = new Set()
   /** What readers wait for, by piece, in the order in which they came. */
   readonly #awaited = new Map<number, PromiseWithResolvers<void>>()
@@ -41,8 +43,13 @@ export class Swarm {
   #content: SwarmContent | undefined
   #isComplete = false
 
-  constructor(components: { clock: Clock }, init: { readonly root: Digest }) {
+  /** @param components.origins where all that there is to fetch is here, as it becomes known */
+  constructor(
+    components: { clock: Clock; origins?: Pick<Origins, 'watch'> },
+    init: { readonly root: Digest },
+  ) {
     this.#clock = components.clock
+    this.#origins = components.origins
     this.root = init.root
     this.#ready.promise.catch(() => undefined) // thrown to those who wait for it
   }
@@ -81,6 +88,11 @@ export class Swarm {
     for (const digest of content.blobs) this.#reached.add(digest.bytes)
     for (const { digest } of content.pieces.chunks) this.#reached.add(digest.bytes)
     this.#ready.resolve()
+  }
+
+  /** Chunks of what is fetched are here that were not known of before. */
+  reach(chunks: Iterable<Digest>): void {
+    for (const digest of chunks) this.#reached.add(digest.bytes)
   }
 
   /** A piece is here. */
@@ -153,6 +165,7 @@ export class Swarm {
     const watcher = new Watcher()
     this.#watchers.add(watcher)
     try {
+      if (this.#origins !== undefined) yield* this.#origins.watch(peer, this.root, inner)
       while (this.#content === undefined && !this.#isComplete) {
         yield {} // at it, though it is not known yet with what
         await waitUpTo(this.#clock, KEEPALIVE_MS, this.#ready.promise, inner)

@@ -52,8 +52,11 @@ export class Swarms {
     if (node.type === 'symlink' || !access.shares(pathInfo)) return undefined
     const { digest } = node
     if (this.#swarms.size >= SWARMS_MAX || this.#swarms.has(digest.hex)) return undefined
-    const swarm = new Swarm({ clock }, { root: digest })
-    this.#swarms.set(digest.hex, swarm)
+    return this.#begin(new Swarm({ clock }, { root: digest }))
+  }
+
+  #begin(swarm: Swarm): Membership {
+    this.#swarms.set(swarm.root.hex, swarm)
     let isComplete = false
     return {
       swarm,
@@ -66,6 +69,17 @@ export class Swarms {
         else this.#leave(swarm)
       },
     }
+  }
+
+  /**
+   * Makes a swarm of its own known, under its root, until it is disposed of. Undefined where there
+   * are too many. With `isOrigin`, all that is known of the content is here.
+   */
+  open(root: Digest, init: { readonly isOrigin: boolean }): Membership | undefined {
+    if (this.#swarms.size >= SWARMS_MAX || this.#swarms.has(root.hex)) return undefined
+    const { clock } = this.#components
+    const origins = init.isOrigin ? { origins: this.origins } : {}
+    return this.#begin(new Swarm({ clock, ...origins }, { root }))
   }
 
   /** The swarm of a root that is being fetched here. */

@@ -31,11 +31,21 @@ const anyWant: fc.Arbitrary<Want> = fc.oneof(
   fc.record({ type: fc.constant('chunks' as const), digests }),
   fc.record({ type: fc.constant('swarm' as const), root: digest, pieces: bytes(32) }),
   fc.record({ type: fc.constant('filter' as const), key: bytes(16) }),
+  fc.record({ type: fc.constant('pull' as const), name: digest }),
 )
 
 const anyBytes = fc.uint8Array({ maxLength: 300 })
 
 const anyAnswer: fc.Arbitrary<Answer> = fc.oneof(
+  fc.record({
+    type: fc.constant('pull' as const),
+    news: fc.record({
+      phase: fc.constantFrom('waiting' as const, 'pulling' as const, 'complete' as const),
+      run: fc.nat(2 ** 32 - 1),
+      pulledBytes: fc.maxSafeNat(),
+      chunks: fc.array(fc.record({ digest, size: fc.integer({ min: 1, max: 2 ** 31 }) })),
+    }),
+  }),
   fc.record({
     type: fc.constant('filter' as const),
     news: fc.record(
@@ -119,6 +129,8 @@ function sayable(want: Want): unknown {
       return { digests: want.digests.map(({ hex }) => hex), outboards: want.outboards ?? false }
     case 'swarm':
       return [want.root.hex, Buffer.from(want.pieces).toString('hex')]
+    case 'pull':
+      return want.name.hex
     case 'filter':
       return Buffer.from(want.key).toString('hex')
     default:

@@ -20,6 +20,7 @@ export interface Request {
     | { $case: "swarm"; swarm: SwarmWant }
     | { $case: "directories"; directories: DirectoriesWant }
     | { $case: "filter"; filter: FilterWant }
+    | { $case: "pull"; pull: PullWant }
     | undefined;
 }
 
@@ -54,6 +55,10 @@ export interface FilterWant {
   key: Uint8Array;
 }
 
+export interface PullWant {
+  name: Uint8Array;
+}
+
 export interface Cancel {
 }
 
@@ -69,6 +74,7 @@ export interface Response {
     | { $case: "refused"; refused: Refused }
     | { $case: "availability"; availability: AvailabilityAnswer }
     | { $case: "filter"; filter: FilterAnswer }
+    | { $case: "pull"; pull: PullAnswer }
     | undefined;
 }
 
@@ -117,6 +123,15 @@ export interface FilterAnswer {
   added: Uint8Array;
 }
 
+export interface PullAnswer {
+  pulling: boolean;
+  complete: boolean;
+  run: number;
+  pulledBytes: number;
+  digests: Uint8Array;
+  sizes: number[];
+}
+
 export interface Done {
 }
 
@@ -157,6 +172,9 @@ export const Request: MessageFns<Request> = {
         break;
       case "filter":
         FilterWant.encode(message.want.filter, writer.uint32(74).fork()).join();
+        break;
+      case "pull":
+        PullWant.encode(message.want.pull, writer.uint32(82).fork()).join();
         break;
     }
     return writer;
@@ -245,6 +263,14 @@ export const Request: MessageFns<Request> = {
             }
 
             message.want = { $case: "filter", filter: FilterWant.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.want = { $case: "pull", pull: PullWant.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -615,6 +641,52 @@ export const FilterWant: MessageFns<FilterWant> = {
   },
 };
 
+function createBasePullWant(): PullWant {
+  return { name: new Uint8Array(0) };
+}
+
+export const PullWant: MessageFns<PullWant> = {
+  encode(message: PullWant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name.length !== 0) {
+      writer.uint32(10).bytes(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PullWant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePullWant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseCancel(): Cancel {
   return {};
 }
@@ -686,6 +758,9 @@ export const Response: MessageFns<Response> = {
         break;
       case "filter":
         FilterAnswer.encode(message.answer.filter, writer.uint32(82).fork()).join();
+        break;
+      case "pull":
+        PullAnswer.encode(message.answer.pull, writer.uint32(90).fork()).join();
         break;
     }
     return writer;
@@ -785,6 +860,14 @@ export const Response: MessageFns<Response> = {
             }
 
             message.answer = { $case: "filter", filter: FilterAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.answer = { $case: "pull", pull: PullAnswer.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -1367,6 +1450,121 @@ export const FilterAnswer: MessageFns<FilterAnswer> = {
   },
 };
 
+function createBasePullAnswer(): PullAnswer {
+  return { pulling: false, complete: false, run: 0, pulledBytes: 0, digests: new Uint8Array(0), sizes: [] };
+}
+
+export const PullAnswer: MessageFns<PullAnswer> = {
+  encode(message: PullAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pulling !== false) {
+      writer.uint32(8).bool(message.pulling);
+    }
+    if (message.complete !== false) {
+      writer.uint32(16).bool(message.complete);
+    }
+    if (message.run !== 0) {
+      writer.uint32(24).uint32(message.run);
+    }
+    if (message.pulledBytes !== 0) {
+      writer.uint32(32).uint64(message.pulledBytes);
+    }
+    if (message.digests.length !== 0) {
+      writer.uint32(42).bytes(message.digests);
+    }
+    if (message.sizes.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.sizes) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PullAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePullAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pulling = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.complete = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.run = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pulledBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.digests = reader.bytes();
+            continue;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.sizes.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.sizes.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseDone(): Done {
   return {};
 }
@@ -1447,6 +1645,17 @@ export const Refused: MessageFns<Refused> = {
     }
   },
 };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
