@@ -607,6 +607,7 @@ export const GUARDS: readonly Guard[] = [
     guard: 'const isThere = other !== undefined && (await others.publish(other))',
     undone: 'const isThere = other !== undefined',
     tests: ['test/substitution/closure-push.test.ts'],
+  },
   {
     name: 'pulls: only what may leave the machine is named to others',
     file: 'src/peers/pulls/shared-pulls.ts',
