@@ -43,6 +43,8 @@ import { loadIdentity } from '../peers/identity.ts'
 import { PathAsker } from '../peers/path-asker.ts'
 import { PeerContentSource } from '../peers/peer-content-source.ts'
 import { PeerSource } from '../peers/peer-source.ts'
+import { PullProofs } from '../peers/pulls/pull-proofs.ts'
+import { SharedPulls } from '../peers/pulls/shared-pulls.ts'
 import { DhtRouter } from '../peers/routing/dht-router.ts'
 import { FileBanList } from '../peers/standing/file-ban-list.ts'
 import { PeerLedger } from '../peers/standing/peer-ledger.ts'
@@ -259,10 +261,13 @@ async function joinPeers(
   const swarms = new Swarms({ clock, access })
   const filters = new NeighbourFilters({ client, network: host, clock, log })
   const finding = { router, asker, self: host.id, swarms, filters }
+  const proofs = new PullProofs({ castore, pathInfos, client, clock, log })
+  const pulls = new SharedPulls({ ...fetching, ...finding, access, proofs })
   const source = new PeerSource({ ...fetching, ...finding })
   const content = new PeerContentSource({ ...fetching, underWay: swarms })
   const stopAsking = async (): Promise<void> => {
     asker.stop()
+    pulls.stop()
     swarms.stop()
     client.close()
   }
@@ -275,7 +280,7 @@ async function joinPeers(
   }
   const uploads = limitOf(config.peers.upload_rate)
   const paths = new SharedPaths({ pathInfos, shared: access, log })
-  const telling = { swarms, filters: new FilterServing({ paths, clock }), uploads }
+  const telling = { swarms, pulls, filters: new FilterServing({ paths, clock }), uploads }
   const answering = { ...serving, pathInfos, ...telling, clock, offences: client, log }
   const server = new ExchangeServer(answering)
   host.onChannel((peer, channel) => void server.serve(peer, channel))
@@ -284,8 +289,8 @@ async function joinPeers(
   const announcer = new Announcer(announcing, { mode: config.announce, ...rate })
 
   const census = new HolderCensus({ ...fetching, asker, traffic: host.traffic })
-  const services = [bans, paths, host, asking, filters, announcer]
-  return { host, ledger, source, content, census, services }
+  const services = [bans, paths, host, proofs, asking, filters, announcer]
+  return { host, ledger, source, pulls, content, census, services }
 }
 
 function limitOf(bytesPerSecond: number | undefined): RateLimit | undefined {
@@ -298,6 +303,7 @@ function answerWith(
   components: Awaited<ReturnType<typeof openStorage>> & {
     host: Host
     source: PeerSource
+    pulls: SharedPulls
     content: PeerContentSource
     trust: TrustPolicy
     upstreams: readonly OpenUpstream[]

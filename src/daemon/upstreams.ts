@@ -50,6 +50,8 @@ export async function openUpstream(
           priority: priority ?? url.priority,
           keys: config.trusted_keys,
           connectionsMax: config.connections,
+          // What lies on this machine's own disks nobody else needs to read for it.
+          isShared: config.share_pulls && url.location.kind !== 'file',
         },
       )
       for (const note of url.notes) components.log.warn(note, { upstream: url.name })

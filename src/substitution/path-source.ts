@@ -37,6 +37,8 @@ export interface NarOffer extends Offered {
   readonly facts: PathFacts
   /** Keys that count for what this cache says, besides those that always do. */
   readonly keys: readonly PublicKey[]
+  /** Whether neighbours who want the path as well share the work of bringing it here. */
+  readonly isShared: boolean
   /**
    * The NAR, decompressed, from its beginning; nobody has checked it. Costly.
    * @throws whatever kept it from coming whole

@@ -1,6 +1,6 @@
 import type { Castore } from '../castore/castore.ts'
 import type { Leases } from '../castore/leases.ts'
-import type { Call } from '../foundation/call.ts'
+import { type Call, narrowedCall } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import { SingleFlight } from '../foundation/single-flight.ts'
@@ -19,6 +19,7 @@ import { NarArrival, STREAMED_BYTES_MIN } from './nar-arrival.ts'
 import { narCheck } from './nar-check.ts'
 import { OfferRace } from './offer-race.ts'
 import { factsOf, type Offer, type OfferFlaw } from './path-source.ts'
+import type { Pull, PullSharing } from './pull-sharing.ts'
 import type { SourceWatch } from './source-watch.ts'
 import { SubstitutionError } from './substitution-error.ts'
 import type { UseTracker } from './use-tracker.ts'
@@ -33,11 +34,15 @@ export interface SubstituterComponents {
   readonly log: Log
   /** Where NARs go that are read while they come; without it, none is. */
   readonly spools?: SpoolStore
+  /** Who else pulls paths from caches; without it, each path is pulled here. */
+  readonly pulls?: PullSharing
   /** Who is at work with content, where content may be collected. */
   readonly leases?: Leases
   /** Who wants to know which paths are in use. */
   readonly uses?: UseTracker
 }
+
+type NarCandidate = Extract<Candidate, { kind: 'nar' }>
 
 /** One path on its way here. */
 class Fetch {
@@ -46,6 +51,8 @@ class Fetch {
   /** Resolves with the NAR, once it comes so that it can be read meanwhile; or when all is over. */
   readonly arriving = Promise.withResolvers<NarArrival | undefined>()
   arrival: NarArrival | undefined
+  /** The right to pull the path, while this node does. */
+  pull: Pull | undefined
 }
 
 /**
@@ -174,6 +181,7 @@ export class Substituter {
         await pathInfos.put([final], call)
         this.#components.uses?.used(hash)
         this.#known.forget(key)
+        fetch.pull?.complete()
         await fetch.arrival?.settle(final.pathInfo, call)
         return final.pathInfo
       }
@@ -183,6 +191,7 @@ export class Substituter {
       fetch.arrival?.fail(error)
       throw error
     } finally {
+      fetch.pull?.[Symbol.dispose]()
       this.#fetches.delete(key)
       fetch.arriving.resolve(undefined)
     }
@@ -197,7 +206,7 @@ export class Substituter {
   ): Promise<FinalClaim | undefined> {
     const { castore, trust, log } = this.#components
     try {
-      if (candidate.kind === 'nar') return await this.#takeNar(candidate, fetch, call)
+      if (candidate.kind === 'nar') return await this.#takeTurns(candidate, fetch, call)
       await candidate.offer.fetch(castore, fetch.progress, call)
       return await narCheck(candidate.claim, { trust, castore }, call)
     } catch (fault) {
@@ -212,11 +221,55 @@ export class Substituter {
     }
   }
 
-  async #takeNar(
-    { offer, nar }: Extract<Candidate, { kind: 'nar' }>,
+  /** Takes a NAR, or has the path from a neighbour who has taken it meanwhile. */
+  async #takeTurns(candidate: NarCandidate, fetch: Fetch, call: Call): Promise<FinalClaim> {
+    const { castore } = this.#components
+    const { facts } = candidate.nar
+    const pulls = candidate.offer.isShared ? this.#components.pulls : undefined
+    for (;;) {
+      const pull = await pulls?.turn(facts, castore, fetch.progress, call)
+      if (pulls !== undefined && pull === undefined) {
+        const final = await this.#fromNeighbours(facts.storePath.hash, fetch, call)
+        if (final !== undefined) return final
+        continue // they have gone: somebody else is to pull it
+      }
+      fetch.pull = pull
+      try {
+        return await this.#takeNar(candidate, fetch, call)
+      } catch (fault) {
+        pull?.[Symbol.dispose]()
+        fetch.pull = undefined
+        call.signal.throwIfAborted()
+        if (pull?.lost.aborted !== true) throw fault
+      }
+    }
+  }
+
+  /** The path from a neighbour who has it whole; undefined where it does not come. */
+  async #fromNeighbours(
+    hash: Uint8Array,
     fetch: Fetch,
     call: Call,
-  ): Promise<FinalClaim> {
+  ): Promise<FinalClaim | undefined> {
+    const { castore, trust, log } = this.#components
+    for await (const { offer, source } of new OfferRace(this.#components, hash).run(call)) {
+      const candidate = this.#admit(hash, offer, source, [])
+      if (candidate === undefined) continue
+      if (candidate.kind === 'nar') return undefined // nobody nearer has it
+      try {
+        await candidate.offer.fetch(castore, fetch.progress, call)
+        return await narCheck(candidate.claim, { trust, castore }, call)
+      } catch (fault) {
+        call.signal.throwIfAborted()
+        const flaw = flawOf(fault)
+        if (flaw !== undefined) candidate.offer.turnDown(flaw)
+        log.debug('what a neighbour pulled did not come', { source: source.name, error: fault })
+      }
+    }
+    return undefined
+  }
+
+  async #takeNar({ offer, nar }: NarCandidate, fetch: Fetch, call: Call): Promise<FinalClaim> {
     const { castore, trust, log, spools } = this.#components
     const { facts } = nar
     if (spools !== undefined && facts.narSize >= STREAMED_BYTES_MIN) {
@@ -227,9 +280,14 @@ export class Substituter {
         () => undefined, // everybody has left
       )
     }
-    const bytes = offer.nar(fetch.progress, call)
+    const { pull } = fetch
+    const inner = pull === undefined ? call : narrowedCall(call, pull.lost)
+    const bytes = offer.nar(fetch.progress, inner)
     const passed = fetch.arrival?.passing(bytes) ?? bytes
-    const ingested = await ingestNar(passed, castore, call, { narBytesMax: facts.narSize })
+    const ingested = await ingestNar(passed, castore, inner, {
+      narBytesMax: facts.narSize,
+      ...(pull && { onStored: (chunk) => pull.stored(chunk) }),
+    })
     return trust.settleNar(nar, ingested)
   }
 

@@ -49,6 +49,8 @@ export interface UpstreamSourceInit {
   readonly priority?: number | undefined
   /** Keys that count for what this cache says, besides those that always do. */
   readonly keys?: readonly PublicKey[]
+  /** Whether neighbours share the work of pulling from it; not by default. */
+  readonly isShared?: boolean | undefined
   /** In ms; {@link UPSTREAM_MISS_MS} by default. */
   readonly missMs?: number | undefined
   /** How long `find` takes at the most, in ms; by its history where it is not given. */
@@ -81,6 +83,7 @@ export class UpstreamSource implements PathSource {
   readonly #clock: Clock
   readonly #log: Log
   readonly #keys: readonly PublicKey[]
+  readonly #isShared: boolean
   readonly #misses: MissMemory
   readonly #wrong: MissMemory
   /** In the order of expiry. */
@@ -101,6 +104,7 @@ export class UpstreamSource implements PathSource {
     this.#clock = clock
     this.#log = log
     this.#keys = init.keys ?? []
+    this.#isShared = init.isShared ?? false
     this.#misses = new MissMemory({ clock }, { missMs: init.missMs ?? UPSTREAM_MISS_MS })
     this.#wrong = new MissMemory({ clock }, { missMs: WRONG_MS })
     const connections = init.connectionsMax ?? UPSTREAM_CONNECTIONS_MAX
@@ -166,6 +170,7 @@ export class UpstreamSource implements PathSource {
       kind: 'nar',
       facts: this.#factsOf(key, info),
       keys: this.#keys,
+      isShared: this.#isShared,
       nar: (progress, call) => this.#nar(key, info, progress, call),
       turnDown: (flaw) => this.#turnedDown(key, flaw),
     }

@@ -51,7 +51,14 @@ class Cache implements PathSource {
 
   async *find(): AsyncGenerator<NarOffer> {
     const nar = () => this.#pieces()
-    yield { kind: 'nar', facts: this.facts, keys: [], nar, turnDown: () => undefined }
+    yield {
+      kind: 'nar',
+      facts: this.facts,
+      keys: [],
+      isShared: true,
+      nar,
+      turnDown: () => undefined,
+    }
   }
 
   async *#pieces(): AsyncGenerator<Uint8Array> {

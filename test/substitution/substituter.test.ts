@@ -310,6 +310,7 @@ function narOffer(bytes: Uint8Array, init: { signed?: boolean; cut?: boolean } =
     kind: 'nar',
     facts,
     keys: [],
+    isShared: true,
     async *nar() {
       yield* inPieces(bytes, [100])
       if (init.cut === true) throw new Error('the cable is cut')
