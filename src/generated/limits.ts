@@ -164,6 +164,8 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"STALLED_MS","value":15000,"what":"Who pulls and brings nothing new for so long is not waited for, in milliseconds"},
   {"part":"peers","name":"HAVING_MS","value":2000,"what":"How long who has a path whole may take until its neighbours know that they can ask for it"},
   {"part":"peers","name":"TURNS_MAX","value":48,"what":"How many paths may be wanted aloud at once"},
+  {"part":"peers","name":"DEFER_MS","value":25,"what":"For how long a node lets others go first for each path that it is pulling already, where others are at it as well, in milliseconds"},
+  {"part":"peers","name":"DEFER_PULLS_MAX","value":4,"what":"How many of its pulls count for that"},
   {"part":"peers","name":"COMPLETE_MS","value":30000,"what":"For how long neighbours who ask late are told that a path has been pulled, in milliseconds"},
   {"part":"peers","name":"COMPLETE_MAX","value":1024,"what":"How many paths that were pulled are told of"},
   {"part":"peers","name":"ASKED_MAX","value":1024,"what":"How many neighbours are remembered to have been asked"},

@@ -87,7 +87,7 @@ export class PullFollowing {
       },
     )
     const sizes = Array.from({ length: pieces.size }, () => 0)
-    const view = new SwarmView({ self: pull.self, sizes })
+    const view = new SwarmView({ self: pull.self, sizes, salt: pull.root.hex })
     const intake = this.#intake
     const transport = new PieceExchange({ client, intake, pieces, progress }, init)
     this.#fetch = new PieceFetch(

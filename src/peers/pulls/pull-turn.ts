@@ -87,6 +87,11 @@ export class PullTurn {
     this.#rivals.meet(peer, { wants: true })
   }
 
+  /** Whether others want the path as well, as far as is known. */
+  get hasRivals(): boolean {
+    return this.#rivals.all.length > 0
+  }
+
   /** A neighbour has connected: it may want the path as well. */
   greet(peer: string): void {
     this.#rivals.meet(peer)

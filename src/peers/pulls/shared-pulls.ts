@@ -17,6 +17,15 @@ import { ToldRoom } from './told-room.ts'
 /** How many paths may be wanted aloud at once; further ones wait. */
 export const TURNS_MAX = 48
 
+/**
+ * For how long a node lets others go first for each path that it is pulling already, where others
+ * are at it as well, in milliseconds: or else the one that is first stays ahead, and pulls all.
+ */
+export const DEFER_MS = 25
+
+/** How many of its pulls count for that. */
+export const DEFER_PULLS_MAX = 4
+
 /** For how long neighbours who ask late are told that a path has been pulled, in milliseconds. */
 export const COMPLETE_MS = 30_000
 
@@ -76,6 +85,7 @@ export class SharedPulls implements PullSharing, PullSource {
     const name = pullName(facts)
     if (!this.#components.access.shares(facts) || this.#turns.has(name.hex)) return unshared()
     const inner = narrowedCall(call, this.#stopping.signal)
+    if (this.#deferMs > 0) await this.#components.clock.sleep(this.#deferMs, inner)
     const slot = await this.#slots.acquire(1, inner)
     if (this.#turns.has(name.hex)) {
       slot[Symbol.dispose]()
@@ -120,6 +130,13 @@ export class SharedPulls implements PullSharing, PullSource {
     const nowMs = this.#components.clock.now()
     const isSpent = (key: string): boolean => (this.#spent.get(key) ?? 0) > nowMs
     return !isSpent(peer) && !isSpent(`${peer} ${name.hex}`)
+  }
+
+  get #deferMs(): number {
+    const turns = [...this.#turns.values()]
+    if (!turns.some(({ turn }) => turn.hasRivals)) return 0
+    const pulling = turns.filter(({ claim }) => claim.phase === 'pulling').length
+    return DEFER_MS * Math.min(pulling, DEFER_PULLS_MAX)
   }
 
   #firstAskedMs(peer: string): number {

@@ -55,6 +55,7 @@ export class SwarmView {
   readonly #dropped = new Set<number>()
   readonly #peers = new Map<string, PeerView>()
   readonly #seed: number
+  readonly #salt: number
   #left = 0
   /** Before this, all pieces have been asked for or are not wanted. */
   #firstUnasked = 0
@@ -66,8 +67,15 @@ export class SwarmView {
   /**
    * @param init.self the id of this node, for dividing the work
    * @param init.sizes how many bytes of each piece are to be fetched; 0 for what is here
+   * @param init.salt the same for all who fetch the same, and another for other content, so that
+   *   the first pieces do not always fall to the same node; none by default
    */
-  constructor(init: { readonly self: string; readonly sizes: readonly number[] }) {
+  constructor(init: {
+    readonly self: string
+    readonly sizes: readonly number[]
+    readonly salt?: string
+  }) {
+    this.#salt = init.salt === undefined ? 0 : seedOf(init.salt)
     this.#sizes = Uint32Array.from(init.sizes)
     this.#knownMs = new Float64Array(init.sizes.length).fill(Number.NEGATIVE_INFINITY)
     this.#wanted = new Uint8Array(init.sizes.length)
@@ -179,10 +187,12 @@ export class SwarmView {
    */
   isOwn(piece: number, origin: PeerView): boolean {
     const { division } = origin
-    if (division !== undefined) return weight(0, piece) % division.members === division.rank
-    const own = weight(this.#seed, piece)
+    if (division !== undefined) {
+      return weight(this.#salt, piece) % division.members === division.rank
+    }
+    const own = weight(this.#seed ^ this.#salt, piece)
     for (const { held, isOrigin, seed } of this.#peers.values()) {
-      if (held !== undefined && !isOrigin && weight(seed, piece) > own) return false
+      if (held !== undefined && !isOrigin && weight(seed ^ this.#salt, piece) > own) return false
     }
     return true
   }
