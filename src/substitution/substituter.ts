@@ -254,8 +254,8 @@ export class Substituter {
     const { castore, trust, log } = this.#components
     for await (const { offer, source } of new OfferRace(this.#components, hash).run(call)) {
       const candidate = this.#admit(hash, offer, source, [])
-      if (candidate === undefined) continue
-      if (candidate.kind === 'nar') return undefined // nobody nearer has it
+      // A cache may answer sooner than the neighbours, who have it by now.
+      if (candidate === undefined || candidate.kind === 'nar') continue
       try {
         await candidate.offer.fetch(castore, fetch.progress, call)
         return await narCheck(candidate.claim, { trust, castore }, call)
