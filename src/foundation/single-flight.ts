@@ -56,7 +56,11 @@ function everyoneLeft(): DOMException {
 
 /** The promise's outcome, or the signal's reason if that comes first. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
+  if (signal.aborted) {
+    // Nobody else may be waiting: an error of it, unheard, would end the process.
+    promise.catch(() => undefined)
+    throw signal.reason
+  }
   const { promise: aborted, reject } = Promise.withResolvers<never>()
   const onAbort = (): void => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })

@@ -16,6 +16,13 @@ export interface Guard {
 /** The guards that the rest relies on; `npm run guards` undoes each and runs its tests. */
 export const GUARDS: readonly Guard[] = [
   {
+    name: 'waits: what nobody waits for any more does not end the process',
+    file: 'src/foundation/single-flight.ts',
+    guard: '    promise.catch(() => undefined)\n    throw signal.reason',
+    undone: '    throw signal.reason',
+    tests: ['test/foundation/wait-up-to.test.ts'],
+  },
+  {
     name: 'trust policy: what nobody trusted has signed is refused',
     file: 'src/pathinfo/trust-policy.ts',
     guard: '    throw this.#refusal(pathInfo)',
