@@ -161,6 +161,12 @@ async function* unxz(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
   }
 }
 
+/** How many bytes the frames of a zstd stream hold on average, at the least. */
+export const ZSTD_FRAME_BYTES_MIN = 16 * 1024
+
+/** How many frames a zstd stream may have that hold less. */
+export const ZSTD_FRAMES_SPARE = 256
+
 /** Gives each frame to a decoder of its own. */
 async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const frames = new ZstdFrames()
@@ -171,10 +177,19 @@ async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
       if (next.value.type === 'bytes') yield next.value.bytes
     }
   }
+  // A decoder takes much longer to make than an empty frame to send.
+  let [count, bytes] = [0, 0]
   try {
     while ((await events.next()).done !== true) {
+      if (++count > ZSTD_FRAMES_SPARE + bytes / ZSTD_FRAME_BYTES_MIN) {
+        throw unreadable('compression-corrupt', 'zstd', `it has ${count} frames of next to nothing`)
+      }
       const params = { [constants.ZSTD_d_windowLogMax]: 27 } // checked in the header already
-      yield* through(frame(), createZstdDecompress({ params, chunkSize: OUTPUT_PIECE_BYTES }))
+      const decoder = createZstdDecompress({ params, chunkSize: OUTPUT_PIECE_BYTES })
+      for await (const piece of through(frame(), decoder)) {
+        bytes += piece.length
+        yield piece
+      }
     }
   } finally {
     await events.return(undefined)

@@ -9,7 +9,11 @@ import {
   compressionOfCoding,
   compressionShownBy,
 } from '../../src/nar/compression.ts'
-import { type DecompressionInit, decompressed } from '../../src/nar/decompression.ts'
+import {
+  type DecompressionInit,
+  decompressed,
+  ZSTD_FRAMES_SPARE,
+} from '../../src/nar/decompression.ts'
 import { NarError } from '../../src/nar/nar-error.ts'
 import { until } from '../fixtures/await-peers.ts'
 import { allBytes, noise } from '../fixtures/content.ts'
@@ -139,7 +143,7 @@ test('xz may be padded with zeros, in fours', async () => {
   expect(await padded(6)).toMatch('compression-')
 })
 
-describe('what needs more memory than is given to it is refused', () => {
+describe('what needs more memory or time than is given to it is refused', () => {
   test('xz', async () => {
     const bytes = await packed(content, 'xz')
     // The block's header follows the stream's 12 bytes: size, flags, LZMA2, 1, dictionary size.
@@ -148,6 +152,13 @@ describe('what needs more memory than is given to it is refused', () => {
     header[4] = 37 // 2 GiB
     header.writeUInt32LE(crc32(header.subarray(0, -4)), header.length - 4)
     expect(await outcome(bytes, 'xz')).toBe('compression-memory')
+  })
+
+  test('zstd in frames of next to nothing', async () => {
+    const empty = zstdCompressSync(Buffer.alloc(0))
+    const frames = Buffer.concat(Array.from({ length: ZSTD_FRAMES_SPARE + 1 }, () => empty))
+    expect(await outcome(frames, 'zstd')).toBe('compression-corrupt')
+    expect(await outcome(frames.subarray(empty.length), 'zstd')).toBe(0)
   })
 
   test('zstd', async () => {
