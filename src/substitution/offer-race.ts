@@ -45,6 +45,8 @@ export class OfferRace {
 
   /** All offers; those who were not asked yet are asked once the offers before were not enough. */
   async *run(call: Call): AsyncGenerator<FoundOffer> {
+    const lone = this.#lone
+    if (lone !== undefined) return yield* this.#askAlone(lone, call)
     const inner = narrowedCall(call, this.#over.signal)
     try {
       for (;;) {
@@ -59,6 +61,23 @@ export class OfferRace {
       }
     } finally {
       this.#over.abort(new Error('enough was offered'))
+    }
+  }
+
+  /** The only one there is to ask, where it keeps to a limit of its own: nothing is to be timed. */
+  get #lone(): SourceWatch | undefined {
+    const [only, second] = this.#turns
+    if (only === undefined || second !== undefined) return undefined
+    const source = this.#sources.find(({ name }) => name === only.name)!
+    return source.source.limitMs === undefined ? undefined : source
+  }
+
+  async *#askAlone(source: SourceWatch, call: Call): AsyncGenerator<FoundOffer> {
+    try {
+      for await (const offer of source.find(this.#hash, call)) yield { offer, source }
+    } catch {
+      call.signal.throwIfAborted()
+      this.#isWhole = false // the watch has noted why
     }
   }
 
