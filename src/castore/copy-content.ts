@@ -1,11 +1,10 @@
 import type { Call } from '../foundation/call.ts'
-import type { Digest } from '../foundation/digest.ts'
 import { readAhead } from '../foundation/read-ahead.ts'
 import { blobBytes, type ChunkRef, EMPTY_BLOB } from './blob-store.ts'
 import type { Castore, ReadableCastore } from './castore.ts'
-import { CastoreError, invalid } from './castore-error.ts'
+import { invalid } from './castore-error.ts'
+import { contentBelow, missingContent } from './content-below.ts'
 import { DigestSet } from './digest-set.ts'
-import type { Directory } from './model/directory.ts'
 import type { FileNode, Node } from './model/node.ts'
 
 /** How many blobs are looked for in one question. */
@@ -16,9 +15,6 @@ const PORTION_BYTES = 4 * 1024 * 1024
 
 /** How many portions are on their way besides the one that is being stored. */
 const PORTIONS_AHEAD = 2
-
-/** How many Directories of one path are taken from elsewhere. */
-export const COPIED_DIRECTORIES_MAX = 1_000_000
 
 /** Who is told how far a copy has got. */
 export interface CopyListener {
@@ -41,8 +37,7 @@ export async function copyContent(
   call: Call,
 ): Promise<void> {
   if (root.type === 'symlink') return listener.onTotals(0, 0)
-  const directories = root.type === 'directory' ? await closureOf(root.digest, from, call) : []
-  const files = filesOf(root.type === 'file' ? [root] : filesIn(directories))
+  const { directories, files } = await contentBelow(root, from, call)
   listener.onTotals(
     files.length,
     files.reduce((sum, { size }) => sum + size, 0),
@@ -51,34 +46,6 @@ export async function copyContent(
     await copyBlobs(files.slice(at, at + BLOBS_PER_QUESTION), from, into, listener, call)
   }
   await into.directories.put(directories.toReversed(), call)
-}
-
-async function closureOf(
-  root: Digest,
-  from: ReadableCastore,
-  call: Call,
-): Promise<readonly Directory[]> {
-  const directories: Directory[] = []
-  for await (const directory of from.directories.closure(root, call)) {
-    if (directories.length >= COPIED_DIRECTORIES_MAX) {
-      throw invalid(`there are more than ${COPIED_DIRECTORIES_MAX} Directories below ${root}`)
-    }
-    directories.push(directory)
-  }
-  if (directories.length === 0) throw missing(root, 'directory')
-  return directories
-}
-
-function* filesIn(directories: readonly Directory[]): Generator<FileNode> {
-  for (const { entries } of directories) {
-    for (const { node } of entries) if (node.type === 'file') yield node
-  }
-}
-
-/** Each content once. */
-function filesOf(nodes: Iterable<FileNode>): readonly FileNode[] {
-  const seen = new DigestSet()
-  return [...nodes].filter(({ digest }) => seen.add(digest.bytes))
 }
 
 async function copyBlobs(
@@ -121,7 +88,7 @@ function layoutOf(
   { digest, size }: FileNode,
   layout: readonly ChunkRef[] | undefined,
 ): readonly ChunkRef[] {
-  if (layout === undefined) throw missing(digest, 'blob')
+  if (layout === undefined) throw missingContent(digest, 'blob')
   const length = blobBytes(layout)
   if (length !== size) throw invalid(`blob ${digest} has ${length} bytes, its node says ${size}`)
   const isOneChunk = layout.length === 1 && !layout[0]!.digest.equals(digest)
@@ -148,7 +115,7 @@ async function copyChunks(
     const contents = await from.blobs.readChunks(digests, call)
     return digests.map((digest, i) => {
       const bytes = contents[i]
-      if (bytes === undefined) throw missing(digest, 'chunk')
+      if (bytes === undefined) throw missingContent(digest, 'chunk')
       return { digest, bytes }
     })
   }
@@ -170,11 +137,4 @@ function* portions(chunks: readonly ChunkRef[]): Generator<readonly ChunkRef[]> 
     bytes = 0
   }
   if (portion.length > 0) yield portion
-}
-
-function missing(digest: Digest, what: string): CastoreError {
-  return new CastoreError(
-    { code: 'incomplete', digest: digest.hex },
-    `${what} ${digest} is missing`,
-  )
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { PACKING_LEVEL } from '../castore/stores/chunk-packer.ts'
 import { TokenHash } from '../foundation/access-token.ts'
 import { type ListenAddress, parseListenAddress } from '../foundation/listen-address.ts'
+import { ENCODINGS } from '../nar/compression.ts'
 import { NamePattern } from '../pathinfo/name-pattern.ts'
 import { SHARE_MODES, SHARE_PATTERNS_MAX } from '../pathinfo/share-policy.ts'
 import { ANNOUNCE_MODES } from '../peers/announcing/announce-mode.ts'
@@ -11,7 +12,7 @@ import { byteRate, RATE_BYTES_MIN, shown, span, trustedKey } from './config-valu
 import { parseLogLevels } from './log-levels.ts'
 import { parseByteSize } from './quantity.ts'
 import { defaultState } from './state-directory.ts'
-import { PUSH_COMPRESSIONS, pushPlace, UPSTREAMS_MAX, upstreamSchema } from './upstream-config.ts'
+import { pushPlace, UPSTREAMS_MAX, upstreamSchema } from './upstream-config.ts'
 
 /** The key of cache.nixos.org, trusted unless the configuration says otherwise. */
 export const CACHE_NIXOS_ORG_KEY = 'cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY='
@@ -283,8 +284,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       to: pushPlace.optional(),
       compression: z
-        .enum(PUSH_COMPRESSIONS, {
-          error: (issue) => `is one of ${PUSH_COMPRESSIONS.join(', ')}, not ${shown(issue.input)}`,
+        .enum(ENCODINGS, {
+          error: (issue) => `is one of ${ENCODINGS.join(', ')}, not ${shown(issue.input)}`,
         })
         .prefault('zstd'),
     })

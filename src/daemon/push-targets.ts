@@ -2,8 +2,8 @@ import { mkdir, readFile } from 'node:fs/promises'
 import type { ReadableCastore } from '../castore/castore.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { SpoolStore } from '../foundation/spool.ts'
-import { type Encoding, isEncoding } from '../nar/compressed.ts'
-import { COMPRESSIONS } from '../nar/compression.ts'
+import type { Encoding } from '../nar/compressed.ts'
+import { ENCODINGS } from '../nar/compression.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import type { OpenPushTarget, PushTargets } from '../rpc/push-calls.ts'
 import { RemoteChannel } from '../rpc/remote/remote-channel.ts'
@@ -74,9 +74,9 @@ export class ConfiguredPushTargets implements PushTargets {
 }
 
 function encodingOf(name: string): Encoding {
-  const found = COMPRESSIONS.find((it) => it === (name || 'zstd'))
-  if (found !== undefined && isEncoding(found)) return found
-  const right = COMPRESSIONS.filter(isEncoding).join(', ')
+  const found = ENCODINGS.find((it) => it === (name || 'zstd'))
+  if (found !== undefined) return found
+  const right = ENCODINGS.join(', ')
   throw rpcError('bad-request', `--compression is one of ${right}, not ${JSON.stringify(name)}`)
 }
 

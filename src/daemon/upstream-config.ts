@@ -24,9 +24,6 @@ export const upstreamPlace = z.string().transform((text, context): UpstreamPlace
   }
 })
 
-/** How NARs may be compressed that are pushed. */
-export const PUSH_COMPRESSIONS = ['none', 'zstd', 'xz', 'gzip', 'br'] as const
-
 /** Where to push: such a URL, as it was written. */
 export const pushPlace = z.string().superRefine((text, context) => {
   for (const { message } of upstreamPlace.safeParse(text).error?.issues ?? []) {

@@ -14,7 +14,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"adoption","name":"NO_DATABASE_MS","value":60000,"what":"How often it is looked whether there is a database, where there is none, in milliseconds"},
   {"part":"castore","name":"OUTBOARD_BYTES_MAX","value":16777216,"what":"Length of the longest outboard that is kept and told, in bytes"},
   {"part":"castore","name":"CHUNK_BYTES_MAX","value":524288,"what":"Length of the longest chunk, in bytes"},
-  {"part":"castore","name":"COPIED_DIRECTORIES_MAX","value":1000000,"what":"How many Directories of one path are taken from elsewhere"},
+  {"part":"castore","name":"COPIED_DIRECTORIES_MAX","value":1000000,"what":"How many Directories of one path are copied"},
   {"part":"castore","name":"NAME_BYTES_MAX","value":255,"what":"Length of the longest entry name, in bytes"},
   {"part":"castore","name":"TARGET_BYTES_MAX","value":4095,"what":"Length of the longest symlink target, in bytes"},
   {"part":"castore","name":"RECORD_BYTES_MAX","value":268435456,"what":"Length of the longest record, in bytes"},

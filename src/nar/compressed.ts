@@ -1,17 +1,17 @@
 import { pipeline, type Readable, type Transform } from 'node:stream'
 import { constants, createBrotliCompress, createGzip, createZstdCompress } from 'node:zlib'
 import { createXz } from 'node-liblzma'
-import type { Compression } from './compression.ts'
+import { type Compression, ENCODINGS } from './compression.ts'
 
 /** Compressed for a client on the same machine, so quickly rather than well. */
 const LEVEL = 1
 
 /** The compressions that we can write. */
-export type Encoding = Exclude<Compression, 'bzip2'>
+export type Encoding = (typeof ENCODINGS)[number]
 
-/** Whether we can write a compression; there is no good encoder of bzip2 for Node. */
+/** Whether we can write a compression. */
 export function isEncoding(compression: Compression): compression is Encoding {
-  return compression !== 'bzip2'
+  return (ENCODINGS as readonly Compression[]).includes(compression)
 }
 
 /**

@@ -1,6 +1,9 @@
 /** The compressions that NARs and documents are taken in, by the names that narinfos give them. */
 export const COMPRESSIONS = ['none', 'xz', 'zstd', 'bzip2', 'gzip', 'br'] as const
 
+/** Those that we can write, too: there is no good encoder of bzip2 for Node. */
+export const ENCODINGS = ['none', 'zstd', 'xz', 'gzip', 'br'] as const
+
 /** One of these. */
 export type Compression = (typeof COMPRESSIONS)[number]
 

@@ -4,6 +4,7 @@ import type {
   Source,
   StatusResponse,
   VerifyEvent,
+  PathOutcome as WireOutcome,
 } from '../generated/cairn/node/v1/node.ts'
 import type { ClosureProgress, PathOutcome } from '../substitution/closure-fetch.ts'
 import type { FetchReport, NodeStatus, PeerStatus, SourceStatus } from './node-view.ts'
@@ -68,24 +69,24 @@ export function fromWireSource({ lastFault, lastFaultMs, ...same }: Source): Sou
 
 /** The message of how far a fetch has got, and of a path that came to its end. */
 export function toWireEvent(progress: ClosureProgress, outcome?: PathOutcome): FetchEvent {
-  if (outcome === undefined) return { ...progress, outcome: undefined }
-  const { storePath, held, error } = outcome
-  return {
-    ...progress,
-    outcome: {
-      storePath: storePath.toString(),
-      held,
-      error: error === undefined ? '' : words(error),
-    },
-  }
+  return { ...progress, outcome: outcome && toWireOutcome(outcome) }
+}
+
+/** The message of what became of a path. */
+export function toWireOutcome({ storePath, held, error }: PathOutcome): WireOutcome {
+  const said = error === undefined ? '' : words(error)
+  return { storePath: storePath.toString(), held, error: said }
 }
 
 /** The report of a message. */
 export function fromWireEvent(message: FetchEvent): FetchReport {
   const { outcome, ...progress } = message
-  if (outcome === undefined) return progress
-  const { storePath, held, error } = outcome
-  return { ...progress, outcome: { storePath, held, error: error === '' ? undefined : error } }
+  return outcome === undefined ? progress : { ...progress, outcome: fromWireOutcome(outcome) }
+}
+
+/** What became of a path, of a message. */
+export function fromWireOutcome({ error, ...same }: WireOutcome) {
+  return { ...same, error: error === '' ? undefined : error }
 }
 
 /** How far a verification has got, of the message's fields. */
@@ -101,8 +102,7 @@ export function fromWireVerify({ fault, ...progress }: VerifyEvent): VerifyRepor
 }
 
 /** An error in words, with what is behind it. */
-/** What an error says to people. */
-export function words(error: unknown): string {
+function words(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined ? error.message : `${error.message}: ${words(error.cause)}`
 }

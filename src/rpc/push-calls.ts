@@ -8,7 +8,7 @@ import type { PathInfoSource } from '../pathinfo/path-info-store.ts'
 import { ClosurePush, type PushOutcome, type PushProgress } from '../substitution/closure-push.ts'
 import type { PushTarget } from '../substitution/push-target.ts'
 import { type CallHandlers, ownerOnly } from './call-handlers.ts'
-import { words } from './node-messages.ts'
+import { fromWireOutcome, toWireOutcome } from './node-messages.ts'
 import { whileTelling } from './telling.ts'
 
 /** A target that is open; disposing of it gives its connections up. */
@@ -70,12 +70,7 @@ async function pushAll(
   await tell()
 }
 
-function toWireOutcome({ storePath, held, error }: PushOutcome): wire.PathOutcome {
-  return { storePath: `${storePath}`, held, error: error === undefined ? '' : words(error) }
-}
-
 /** The report of a message. */
 export function fromWirePush({ outcome, ...progress }: wire.PushEvent): PushReport {
-  if (outcome === undefined) return progress
-  return { ...progress, outcome: { ...outcome, error: outcome.error || undefined } }
+  return outcome === undefined ? progress : { ...progress, outcome: fromWireOutcome(outcome) }
 }

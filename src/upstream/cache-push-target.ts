@@ -6,6 +6,7 @@ import type { Spool, SpoolStore } from '../foundation/spool.ts'
 import { compressed, type Encoding } from '../nar/compressed.ts'
 import { endingOf } from '../nar/compression.ts'
 import { type NarSource, renderNar } from '../nar/render-nar.ts'
+import { CACHE_INFO_NAME } from '../nix/cache-info.ts'
 import { renderNarInfo } from '../nix/nar-info.ts'
 import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import { STORE_DIRECTORY, type StorePath } from '../nix/store-path.ts'
@@ -18,8 +19,6 @@ export const CACHE_QUESTIONS_MAX = 16
 
 /** How much of a spooled NAR is sent at a time, in bytes. */
 const PIECE_BYTES = 256 * 1024
-
-const CACHE_INFO = 'nix-cache-info'
 
 /** What it works with. */
 export interface CachePushTargetComponents {
@@ -108,9 +107,9 @@ export class CachePushTarget implements PushTarget {
   /** Nix reads a cache only where it says what it is for. */
   async #describe(call: Call): Promise<void> {
     const { files } = this.#components
-    if (await files.has(CACHE_INFO, call)) return
+    if (await files.has(CACHE_INFO_NAME, call)) return
     const text = Buffer.from(`StoreDir: ${STORE_DIRECTORY}\n`)
-    await putText(files, CACHE_INFO, text, 'text/x-nix-cache-info', call)
+    await putText(files, CACHE_INFO_NAME, text, 'text/x-nix-cache-info', call)
   }
 }
 

@@ -1,11 +1,8 @@
 import { EMPTY_BLOB } from '../../castore/blob-store.ts'
 import type { Castore, ReadableCastore } from '../../castore/castore.ts'
-import { CastoreError } from '../../castore/castore-error.ts'
-import { DigestSet } from '../../castore/digest-set.ts'
-import type { Directory } from '../../castore/model/directory.ts'
-import type { FileNode, Node } from '../../castore/model/node.ts'
+import { contentBelow, missingContent } from '../../castore/content-below.ts'
+import type { FileNode } from '../../castore/model/node.ts'
 import type { Call } from '../../foundation/call.ts'
-import type { Digest } from '../../foundation/digest.ts'
 import { readAhead } from '../../foundation/read-ahead.ts'
 import type { StorePath } from '../../nix/store-path.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
@@ -50,10 +47,10 @@ export class RemotePushTarget implements PushTarget {
   }
 
   async upload(pathInfo: PathInfo, onBytes: (bytes: number) => void, call: Call): Promise<Publish> {
-    const directories = await this.#directories(pathInfo.node, call)
+    const { directories, files } = await contentBelow(pathInfo.node, this.#local, call)
     const send = (file: FileNode): Promise<void> => this.#sendBlob(file, onBytes, call)
-    const files = distinctFiles(pathInfo.node, directories)
-    for await (const _ of readAhead(files, REMOTE_CALLS_MAX - 1, send)) {
+    const sent = files.filter(({ digest }) => !digest.equals(EMPTY_BLOB))
+    for await (const _ of readAhead(sent, REMOTE_CALLS_MAX - 1, send)) {
       call.signal.throwIfAborted()
     }
     if (directories.length > 0) {
@@ -64,14 +61,6 @@ export class RemotePushTarget implements PushTarget {
     return (again) => this.#pathInfos.put([claim], again)
   }
 
-  async #directories(node: Node, call: Call): Promise<readonly Directory[]> {
-    if (node.type !== 'directory') return []
-    const directories: Directory[] = []
-    for await (const it of this.#local.directories.closure(node.digest, call)) directories.push(it)
-    if (directories.length === 0) throw missing(node.digest, 'directory')
-    return directories
-  }
-
   async #sendBlob(
     { digest, size }: FileNode,
     onBytes: (bytes: number) => void,
@@ -80,7 +69,7 @@ export class RemotePushTarget implements PushTarget {
     const [layout] = await this.#remote.blobs.layouts([digest], call)
     if (layout !== undefined) return onBytes(size)
     const blob = await this.#local.blobs.open(digest, call, size)
-    if (blob === undefined) throw missing(digest, 'blob')
+    if (blob === undefined) throw missingContent(digest, 'blob')
     await using writer = this.#remote.blobs.create()
     for await (const piece of blob.read(0, call)) {
       await writer.write(piece, call)
@@ -89,21 +78,4 @@ export class RemotePushTarget implements PushTarget {
     const came = await writer.commit(call)
     if (!came.equals(digest)) throw new Error(`${this.name} says that ${digest} has become ${came}`)
   }
-}
-
-function* distinctFiles(root: Node, directories: readonly Directory[]): Generator<FileNode> {
-  const seen = new DigestSet()
-  const isNew = ({ digest }: FileNode): boolean =>
-    !digest.equals(EMPTY_BLOB) && seen.add(digest.bytes)
-  if (root.type === 'file' && isNew(root)) yield root
-  for (const { entries } of directories) {
-    for (const { node } of entries) if (node.type === 'file' && isNew(node)) yield node
-  }
-}
-
-function missing(digest: Digest, what: string): CastoreError {
-  return new CastoreError(
-    { code: 'incomplete', digest: digest.hex },
-    `${what} ${digest} is missing`,
-  )
 }
