@@ -1,13 +1,8 @@
 import { Command } from 'commander'
 import { checkStorePath, type FetchReport } from '../daemon/client.ts'
+import { type Failure, followTransfer } from './follow-transfer.ts'
 import { answer, type NodeOptions, withNode, withNodeOptions } from './node-options.ts'
-import { TransferBar } from './transfer-bar.ts'
 import { formatBytes, formatCount } from './units.ts'
-
-interface Failure {
-  readonly storePath: string
-  readonly error: string
-}
 
 /** `cairn fetch`: has the node bring store paths to itself. */
 export function fetchCommand(): Command {
@@ -26,19 +21,9 @@ Examples:
     .action(async (paths: string[], options: NodeOptions & { closure: boolean }) => {
       for (const path of paths) checkStorePath(path)
       await withNode(options, async (node, call) => {
-        const failures: Failure[] = []
-        let last: FetchReport | undefined
-        {
-          using bar = new TransferBar()
-          for await (const report of node.fetch(paths, { closure: options.closure }, call)) {
-            bar.update(report)
-            last = report
-            const { outcome } = report
-            if (outcome?.error !== undefined) failures.push({ ...outcome, error: outcome.error })
-          }
-        }
+        const init = { closure: options.closure }
+        const { last, failures } = await followTransfer(node.fetch(paths, init, call))
         if (last !== undefined) tell(options, last, failures)
-        if (failures.length > 0) process.exitCode = 1
       })
     })
 }

@@ -1,17 +1,12 @@
 import { Command } from 'commander'
 import { checkStorePath, type PushReport } from '../daemon/client.ts'
+import { type Followed, followTransfer } from './follow-transfer.ts'
 import { answer, type NodeOptions, withNode, withNodeOptions } from './node-options.ts'
-import { TransferBar } from './transfer-bar.ts'
 import { formatBytes, formatCount } from './units.ts'
 
 interface PushOptions {
   readonly to: string
   readonly compression: string
-}
-
-interface Failure {
-  readonly storePath: string
-  readonly error: string
 }
 
 /** `cairn push`: has the node copy store paths to a cache. */
@@ -35,31 +30,14 @@ Examples:
     .action(async (paths: string[], options: NodeOptions & PushOptions) => {
       for (const path of paths) checkStorePath(path)
       await withNode(options, async (node, call) => {
-        const failures: Failure[] = []
-        let held = 0
-        let last: PushReport | undefined
-        {
-          using bar = new TransferBar()
-          for await (const report of node.push(paths, options, call)) {
-            bar.update(report)
-            last = report
-            const { outcome } = report
-            if (outcome?.held === true) held++
-            if (outcome?.error !== undefined) failures.push({ ...outcome, error: outcome.error })
-          }
-        }
-        if (last !== undefined) tell(options, last, held, failures)
-        if (failures.length > 0) process.exitCode = 1
+        const followed = await followTransfer(node.push(paths, options, call))
+        tell(options, followed)
       })
     })
 }
 
-function tell(
-  options: NodeOptions,
-  last: PushReport,
-  pathsHeld: number,
-  failures: readonly Failure[],
-): void {
+function tell(options: NodeOptions, { last, pathsHeld, failures }: Followed<PushReport>): void {
+  if (last === undefined) return
   const { outcome: _outcome, ...totals } = last
   const pushed = last.pathsTotal - pathsHeld - failures.length
   const text = [
