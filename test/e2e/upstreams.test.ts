@@ -1,16 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { connectNode } from '../../src/daemon/client.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SecretKey } from '../../src/nix/key.ts'
 import { runCairn } from '../cli/run-cairn.ts'
 import { until } from '../fixtures/await-peers.ts'
-import { call } from '../fixtures/content.ts'
-import { type DaemonProcess, startDaemon } from '../fixtures/daemon-process.ts'
+import { startDaemon } from '../fixtures/daemon-process.ts'
 import {
   buildNixClosure,
   type ClosureKey,
-  compareTrees,
   type NixClosure,
   nix,
   nixMissing,
@@ -27,10 +24,7 @@ const why = skipped === undefined ? '' : ` (${skipped})`
 const stack = new AsyncDisposableStack()
 let directory: string
 let closure: NixClosure
-/** For compressions that Nix takes long for. */
-let small: NixClosure
 let key: ClosureKey
-let smallKey: ClosureKey
 
 beforeAll(async () => {
   if (skipped !== undefined) return
@@ -39,56 +33,21 @@ beforeAll(async () => {
     await buildNixClosure(directory, { paths: 10, bigFileBytes: 4.5 * MIB, smallFiles: 100 }),
   )
   key = await closure.sign('cache-1')
-  const size = { paths: 8, bigFileBytes: 200_000, smallFiles: 20 }
-  small = stack.use(await buildNixClosure(directory, size))
-  smallKey = await small.sign('cache-2')
 }, 60_000)
 afterAll(() => stack.disposeAsync(), 60_000)
 
-/** Has Nix write a closure into a cache of its own. */
-async function writtenCache(name: string, compression: string, it = closure): Promise<string> {
+/** Has Nix write the closure into a cache of its own. */
+async function writtenCache(name: string): Promise<string> {
   const url = `file://${join(directory, name)}`
-  await nix('nix', ['copy', '--to', `${url}?compression=${compression}`, it.top])
+  await nix('nix', ['copy', '--to', `${url}?compression=none`, closure.top])
   return url
 }
-
-/** Pulls a closure by Nix through a node, and compares every path. */
-async function pull(
-  node: DaemonProcess,
-  name: string,
-  { it, by }: { it: NixClosure; by: ClosureKey },
-): Promise<void> {
-  const store = join(directory, `store-${name}`)
-  const trust = ['--option', 'trusted-public-keys', by.publicKey]
-  await nix('nix', ['copy', ...trust, '--from', node.gatewayUrl, '--to', store, it.top])
-  await verifyInStore(store, ...it.paths)
-  for (const path of it.paths) expect(compareTrees(path, join(store, path))).toEqual([])
-}
-
-describe.skipIf(skipped).each(['none', 'xz', 'zstd', 'bzip2', 'gzip', 'br'])(
-  `a cache that Nix wrote with %s${why}`,
-  (compression) => {
-    test('is what Nix gets through a node', { timeout: 60_000 }, async () => {
-      const isQuick = compression === 'none' || compression === 'zstd'
-      const which = isQuick ? { it: closure, by: key } : { it: small, by: smallKey }
-      const url = await writtenCache(compression, compression, which.it)
-      const flags = ['--no-mdns', '--upstream', url, '--trusted-key', which.by.publicKey]
-      await using node = await startDaemon({ args: flags })
-      await pull(node, compression, which)
-      using client = connectNode(node.rpc)
-      const { storePaths } = await client.status(call)
-      expect(storePaths).toBe(which.it.paths.length)
-      const [, cache] = await client.sources(call)
-      expect(cache).toMatchObject({ state: 'ready', faults: 0 })
-    })
-  },
-)
 
 test.skipIf(skipped)(
   `what nobody trusted signed is absent${why}`,
   { timeout: 60_000 },
   async () => {
-    const url = await writtenCache('untrusted', 'none')
+    const url = await writtenCache('untrusted')
     await using node = await startDaemon({ args: ['--no-mdns', '--upstream', url] })
     const answer = await fetch(narInfoUrl(node.gatewayUrl, closure.top))
     expect(answer.status).toBe(404)
@@ -99,7 +58,7 @@ test.skipIf(skipped)(
   `a cache's own key counts for what it has${why}`,
   { timeout: 60_000 },
   async () => {
-    const url = await writtenCache('own-key', 'none')
+    const url = await writtenCache('own-key')
     const toml = `[[upstream]]\nurl = "${url}"\ntrusted_keys = ["${key.publicKey}"]\n`
     const config = join(directory, 'cairn.toml')
     await writeFile(config, toml)
@@ -112,7 +71,7 @@ test.skipIf(skipped)(
   `what a node pushes to a cache Nix reads from there${why}`,
   { timeout: 90_000 },
   async () => {
-    const from = await writtenCache('before', 'none')
+    const from = await writtenCache('before')
     const flags = ['--no-mdns', '--upstream', from, '--trusted-key', key.publicKey]
     await using node = await startDaemon({ args: flags })
     const env = { CAIRN_RPC: node.rpc }
