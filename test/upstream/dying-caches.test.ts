@@ -11,7 +11,12 @@ import { Netrc } from '../../src/upstream/netrc.ts'
 import { UpstreamSource } from '../../src/upstream/upstream-source.ts'
 import { pathNamed } from '../fixtures/claims.ts'
 import { allBytes, call, collect, noise } from '../fixtures/content.ts'
-import { answering, failingCache, type Misdeed } from '../fixtures/failing-cache.ts'
+import {
+  answering,
+  failingCache,
+  type Misdeed,
+  sendsWithoutEnd,
+} from '../fixtures/failing-cache.ts'
 import { packed } from '../nar/packed.ts'
 
 const PATH = pathNamed('hello')
@@ -70,17 +75,6 @@ function binary(bytes: Uint8Array, headers: readonly string[] = []): Misdeed {
 
 const WHOLE = binary(XZ, [`content-length: ${XZ.length}`])
 
-/** Sends bytes for as long as somebody takes them. */
-const ENDLESS: Misdeed = (socket) => {
-  const piece = noise(65_536)
-  const more = (): void => {
-    while (!socket.destroyed && socket.write(piece));
-  }
-  socket.on('drain', more)
-  socket.write('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n')
-  more()
-}
-
 test.each<[string, string, number, Misdeed, Misdeed]>([
   ['all is well', 'whole', 0, info(), WHOLE],
   ['its narinfo is absent', 'absent', 0, answering('404 Not Found'), WHOLE],
@@ -92,7 +86,7 @@ test.each<[string, string, number, Misdeed, Misdeed]>([
     WHOLE,
   ],
   ['its narinfo is no narinfo', 'wrong-content', 1, answering('200 OK', [], '<html>'), WHOLE],
-  ['its narinfo has no end', 'wrong-content', 1, ENDLESS, WHOLE],
+  ['its narinfo has no end', 'wrong-content', 1, sendsWithoutEnd, WHOLE],
   ['its narinfo fails', 'broken', 0, answering('500 Oh'), WHOLE],
   ['it names a NAR elsewhere', 'bad-name', 1, info({ url: 'http://127.0.0.2/x' }), WHOLE],
   ['it has no NAR', 'nar-absent', 1, info(), answering('404 Not Found')],
@@ -110,7 +104,7 @@ test.each<[string, string, number, Misdeed, Misdeed]>([
   ['its NAR has another size', 'wrong-content', 1, info({ fileSize: 5 }), WHOLE],
   ['its NAR is longer', 'wrong-content', 1, info({ narSize: NAR.length - 1 }), WHOLE],
   ['its NAR is shorter', 'wrong-content', 1, info({ narSize: NAR.length + 1 }), WHOLE],
-  ['its NAR has no end', 'wrong-content', 1, info({ compression: 'none' }), ENDLESS],
+  ['its NAR has no end', 'wrong-content', 1, info({ compression: 'none' }), sendsWithoutEnd],
 ])('where %s: %s', async (_, end, faults, narInfo, nar) => {
   // Where nothing comes, it is not waited for long; elsewhere a busy machine has its time.
   const limits = end === 'unreachable' ? { answerMs: 300 } : {}
