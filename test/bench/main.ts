@@ -1,9 +1,13 @@
-/* npm run bench [-- start outboard import gateway fetch miss rpc ranges announce]: measures, and prints one table. */
+/*
+ * npm run bench [-- start outboard import gateway fetch miss rpc store upkeep ranges announce crowd]:
+ * measures, and prints one table.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Figure, tableOf } from './figure.ts'
 import { announceFigures } from './figures/announce-figures.ts'
+import { crowdFigures } from './figures/crowd-figures.ts'
 import { fetchFigures } from './figures/fetch-figures.ts'
 import { gatewayFigures } from './figures/gateway-figures.ts'
 import { importFigures } from './figures/import-figures.ts'
@@ -29,6 +33,7 @@ const ALL = {
   upkeep: upkeepFigures,
   ranges: rangeFigures,
   announce: announceFigures,
+  crowd: crowdFigures,
 }
 
 const wanted = process.argv.slice(2)
