@@ -222,6 +222,13 @@ class PeerOffer implements ContentOffer {
     return this.#hasFailed
   }
 
+  /** Nobody is left of its holders who is welcome: silent ones cost seconds each. */
+  get isDoubtful(): boolean {
+    const { ledger } = this.#components
+    for (const peer of this.#holders) if (ledger.standing(peer) === 'welcome') return false
+    return true
+  }
+
   async fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void> {
     const { swarms, network, self } = this.#components
     const components = { ...this.#components, castore: into }

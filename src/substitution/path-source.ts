@@ -23,6 +23,8 @@ interface Offered {
 export interface ContentOffer extends Offered {
   readonly kind: 'content'
   readonly claim: Claim
+  /** Whether all who would bring it have failed since: whoever else has the path is tried first. */
+  readonly isDoubtful?: boolean
   /**
    * Brings the whole content below the claim's root into the castore, all of it checked against
    * its digests; what is held already is not fetched again. Costly.

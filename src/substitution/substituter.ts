@@ -299,11 +299,13 @@ export class Substituter {
     call: Call,
   ): AsyncGenerator<Candidate> {
     const known = this.#known.get(key)
-    if (known !== undefined) yield known
+    const isDoubtful = known?.kind === 'content' && known.offer.isDoubtful === true
+    if (known !== undefined && !isDoubtful) yield known
     for await (const { offer, source } of new OfferRace(this.#components, hash).run(call)) {
       const candidate = this.#admit(hash, offer, source, faults)
       if (candidate !== undefined) yield candidate
     }
+    if (known !== undefined && isDoubtful) yield known
   }
 
   #admit(

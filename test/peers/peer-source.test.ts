@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { renderNar } from '../../src/nar/render-nar.ts'
-import { allBytes, call, noise } from '../fixtures/content.ts'
+import type { ContentOffer } from '../../src/substitution/path-source.ts'
+import { allBytes, call, collect, noise } from '../fixtures/content.ts'
 import { connected, type PeerNode, peerNode, storePath, takeIn } from '../fixtures/peer-node.ts'
 import { directory, file, inPieces, narOf, symlink, type Tree } from '../nar/trees.ts'
 
@@ -80,4 +81,15 @@ test('a path that is not shared is not there for others', async () => {
   await takeIn(a, 'private', inPieces(narOf(file('mine')), [MIB]))
   expect(await b.substituter.describe(storePath('private').hash, call)).toBeUndefined()
   expect(await b.substituter.obtain(storePath('private').hash, call)).toBeUndefined()
+})
+
+test('an offer is doubtful once none of its holders is welcome any more', async () => {
+  await using a = await peerNode()
+  await using b = await peerNode({ bootstrap: [a] })
+  await connected(a, b)
+  const { storePath } = await takeIn(a, 'doubted', inPieces(narOf(file('x')), [MIB]))
+  const [offer] = (await collect(b.source.find(storePath.hash, call))) as [ContentOffer]
+  expect(offer.isDoubtful).toBe(false)
+  b.ledger.report(a.host.id, 'stalled', 'it said nothing')
+  expect(offer.isDoubtful).toBe(true)
 })

@@ -176,6 +176,26 @@ describe('obtaining', () => {
     expect(sources[0]!.finds).toBe(1)
   })
 
+  test('what was described by peers who have failed since is tried after all others', async () => {
+    const [doubtful, other] = [new FakeOffer(signed, fails), new FakeOffer(nixSigned)]
+    const { substituter, sources } = world([doubtful])
+    await substituter.describe(hash, call)
+    Object.assign(doubtful, { isDoubtful: true })
+    sources[0]!.offers.splice(0, 1, other)
+    expect(await substituter.obtain(hash, call)).toBeDefined()
+    expect([doubtful.fetches, other.fetches]).toEqual([0, 1])
+  })
+
+  test('but it is tried where nobody else has the path', async () => {
+    const doubtful = new FakeOffer(signed)
+    const { substituter, sources } = world([doubtful])
+    await substituter.describe(hash, call)
+    Object.assign(doubtful, { isDoubtful: true })
+    sources[0]!.offers.length = 0
+    expect(await substituter.obtain(hash, call)).toBeDefined()
+    expect(doubtful.fetches).toBe(1)
+  })
+
   test('nobody has it: nothing, not an error', async () => {
     const { substituter } = world([], [])
     expect(await substituter.obtain(hash, call)).toBeUndefined()
