@@ -1,6 +1,6 @@
 /*
- * npm run bench [-- start outboard import gateway fetch miss rpc store upkeep ranges announce crowd]:
- * measures, and prints one table.
+ * npm run bench [-- start outboard import gateway fetch miss rpc store upkeep ranges announce crowd
+ * hostile-neighbours]: measures, and prints one table.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { announceFigures } from './figures/announce-figures.ts'
 import { crowdFigures } from './figures/crowd-figures.ts'
 import { fetchFigures } from './figures/fetch-figures.ts'
 import { gatewayFigures } from './figures/gateway-figures.ts'
+import { hostileFigures } from './figures/hostile-figures.ts'
 import { importFigures } from './figures/import-figures.ts'
 import { missFigures } from './figures/miss-figures.ts'
 import { outboardFigures } from './figures/outboard-figures.ts'
@@ -34,6 +35,7 @@ const ALL = {
   ranges: rangeFigures,
   announce: announceFigures,
   crowd: crowdFigures,
+  'hostile-neighbours': hostileFigures,
 }
 
 const wanted = process.argv.slice(2)
