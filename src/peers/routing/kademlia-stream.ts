@@ -18,6 +18,7 @@ export async function tell(stream: Stream, messages: Uint8Array, call: Call): Pr
 export async function ask(stream: Stream, messages: Uint8Array, call: Call): Promise<Uint8Array> {
   try {
     const answer = nextMessage(stream, call)
+    answer.catch(() => undefined) // awaited below, but not where sending fails
     stream.send(messages) // what does not fit the window waits in the stream's buffer
     const message = await answer
     stream.close(call).catch((error) => stream.abort(error))
