@@ -1,7 +1,8 @@
 /*
  * npm run soak [-- --minutes 20 --stretch 60 --life 30 --crews peers,clients]: honest nodes work, by
  * turns in peace and beside bad peers, each of which comes back under another name every so many
- * seconds, and bad clients. Prints the honest rates, what the hostile did, and the nodes' memory.
+ * seconds, and bad clients, while others get what comes to a cache and goes again, or leave midway.
+ * Prints the honest rates, what the hostile did, and the nodes' memory.
  */
 import { parseArgs } from 'node:util'
 import type { Stretch } from './honest-load.ts'
@@ -29,7 +30,10 @@ console.log(`\nwhat the hostile did: ${JSON.stringify(report.acts)}`)
 console.log(
   `calm ${rate(report.calm).toFixed(1)} paths/s, hostile ${rate(report.hostile).toFixed(1)} paths/s: ${ratio.toFixed(2)} ×`,
 )
-const failures = [...report.calm, ...report.hostile].flatMap((it) => it.failures)
+for (const what of ['whole', 'left', 'misses', 'gone'] as const) {
+  console.log(`cache, ${what}: ${report.caching.reduce((sum, it) => sum + it[what], 0)}`)
+}
+const failures = [...report.calm, ...report.hostile, ...report.caching].flatMap((it) => it.failures)
 for (const failure of failures.slice(0, 20)) console.log(`failed: ${failure}`)
 for (const [name, samples] of Object.entries(report.memory))
   console.log(`${name}: ${trend(samples)}`)
@@ -52,5 +56,7 @@ function trend(samples: readonly MemorySample[]): string {
   }
   const peak = Math.round(Math.max(...samples.map(({ bytes }) => bytes)) / 1e6)
   const own = medians(({ bytes, fileBytes }) => bytes - fileBytes)
-  return `medians of the quarters ${own} of its own, pages of files ${medians((it) => it.fileBytes)}, peak ${peak} MB in all`
+  const files = samples.map(({ openFiles }) => openFiles)
+  const open = `${files[0]} files open at first, ${files.at(-1)} at the end`
+  return `${open}; medians of the quarters ${own} of its own, pages of files ${medians((it) => it.fileBytes)}, peak ${peak} MB in all`
 }

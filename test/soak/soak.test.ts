@@ -30,7 +30,17 @@ test('honest nodes work on beside hostile ones: no wrong byte, no failure, no he
   for (const what of ['silent connection', 'gRPC garbage', 'traversal']) {
     expect(report.acts[what], what).toBeGreaterThan(0)
   }
+  for (const what of ['whole', 'left', 'misses', 'gone'] as const) {
+    expect(sum(report.caching.map((it) => it[what])), what).toBeGreaterThan(0)
+  }
+  const missed = report.caching.flatMap(({ failures }) => failures)
+  const whole = sum(report.caching.map((it) => it.whole))
+  expect(missed.length, missed.join('\n')).toBeLessThanOrEqual(1 + 0.1 * whole)
   for (const samples of Object.values(report.memory)) {
     expect(Math.max(...samples.map(({ bytes }) => bytes))).toBeLessThan(RESIDENT_BYTES_MAX)
   }
 })
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0)
+}

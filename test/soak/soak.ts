@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { connectNode } from '../../src/daemon/client.ts'
@@ -9,6 +9,8 @@ import { until } from '../fixtures/await-peers.ts'
 import { call } from '../fixtures/content.ts'
 import { type DaemonProcess, startDaemon } from '../fixtures/daemon-process.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
+import { type CacheActs, CacheLoad } from './cache-load.ts'
+import { changingCache } from './changing-cache.ts'
 import { HonestLoad, type Stretch } from './honest-load.ts'
 import type { Crew, Order, Victims } from './hostile.ts'
 
@@ -19,6 +21,8 @@ export interface MemorySample {
   readonly bytes: number
   /** What of it are pages of files, Level's tables above all: the system may take them back. */
   readonly fileBytes: number
+  /** Files and connections that are open. */
+  readonly openFiles: number
 }
 
 /** What a soak found. */
@@ -28,11 +32,16 @@ export interface SoakReport {
   /** What the hostile did, and how often. */
   readonly acts: Readonly<Record<string, number>>
   readonly memory: Readonly<Record<'seed' | 'client', readonly MemorySample[]>>
+  /** What clients of a cache behind the node did meanwhile, stretch by stretch. */
+  readonly caching: readonly CacheActs[]
 }
 
+/** How many more files and connections a node may have open at the end than at the begin. */
+const OPEN_GROWTH_MAX = 30
+
 /**
- * Two honest nodes work, by turns in peace and beside a process full of bad peers and bad clients.
- * Every byte is compared. @throws where one is wrong, or an honest request fails in peace
+ * Two honest nodes work, by turns in peace and beside a process full of bad peers and bad clients;
+ * one of them has a cache whose paths come and go, too. Every byte is compared. @throws where one is wrong, or an honest request fails in peace
  */
 export async function soak(
   init: {
@@ -53,7 +62,8 @@ export async function soak(
   const quiet = ['--no-mdns', '--log', 'warn,gateway=silent,substitution=silent,peers=silent']
   const seed = stack.use(await startDaemon({ args: [...quiet, '--signing-key', keyFile] }))
   const trust = ['--trusted-key', key.publicKey().toString()]
-  const args = [...quiet, ...trust, '--bootstrap', seed.listen]
+  const cache = stack.use(await changingCache(key))
+  const args = [...quiet, ...trust, '--bootstrap', seed.listen, '--upstream', cache.url]
   const client = stack.use(await startDaemon({ args }))
   const victims = await victimsOf(seed, client)
   const hostile = fork(join(import.meta.dirname, 'hostile.ts'), { stdio: 'inherit' })
@@ -67,22 +77,33 @@ export async function soak(
   const memory = watchMemory({ seed: seed.pid, client: client.pid })
   stack.defer(memory.stop)
   const load = new HonestLoad({ from: seed, to: client })
-  await load.run(Math.min(init.stretchMs, 3_000)) // until the nodes are warm
+  const caching: CacheActs[] = []
+  const cacheLoad = new CacheLoad({ node: client, cache })
+  const run = async (ms: number): Promise<Stretch> => {
+    const [stretch, acts] = await Promise.all([load.run(ms), cacheLoad.run(ms)])
+    caching.push(acts)
+    return stretch
+  }
+  await run(Math.min(init.stretchMs, 3_000)) // until the nodes are warm
+  const openAtFirst = openFilesOf(client.pid)
   const calm: Stretch[] = []
   const beset: Stretch[] = []
   const acts: Record<string, number> = {}
   for (let i = 0; i < init.stretches; i++) {
-    calm.push(await load.run(init.stretchMs))
+    calm.push(await run(init.stretchMs))
     tell(`calm     ${shown(calm.at(-1)!)}, ${memory.latest()}`)
     order(hostile, { do: 'begin', victims, crews: init.crews, peerLifeMs: init.peerLifeMs })
-    beset.push(await load.run(init.stretchMs))
+    beset.push(await run(init.stretchMs))
     const done = once(hostile, 'message') as Promise<[{ acts: Record<string, number> }]>
     order(hostile, { do: 'rest' })
     const [message] = await done
     for (const [what, times] of Object.entries(message.acts)) acts[what] = (acts[what] ?? 0) + times
     tell(`hostile  ${shown(beset.at(-1)!)}, ${memory.latest()}`)
   }
-  return { calm, hostile: beset, acts, memory: memory.samples }
+  // Nothing is kept of what clients left: no spool, and no connection.
+  await until(() => readdirSync(join(client.state, 'arriving')).length === 0)
+  await until(() => openFilesOf(client.pid) <= openAtFirst + OPEN_GROWTH_MAX)
+  return { calm, hostile: beset, acts, memory: memory.samples, caching }
 }
 
 async function victimsOf(...nodes: DaemonProcess[]): Promise<Victims> {
@@ -125,7 +146,11 @@ function residentOf(pid: number): Omit<MemorySample, 'seconds'> {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   const of = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024
-  return { bytes: of('VmRSS'), fileBytes: of('RssFile') }
+  return { bytes: of('VmRSS'), fileBytes: of('RssFile'), openFiles: openFilesOf(pid) }
+}
+
+function openFilesOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
 }
 
 /** A stretch in words. */
