@@ -107,4 +107,25 @@ export const UPSTREAM_GUARDS: readonly Guard[] = [
     undone: '',
     tests: ['test/upstream/upstream-source.test.ts'],
   },
+  {
+    name: 'upstream: what silent neighbours offered comes after what caches have',
+    file: 'src/peers/peer-source.ts',
+    guard: "if (ledger.standing(peer) === 'welcome') return false",
+    undone: "if (ledger.standing(peer) !== 'banned') return false",
+    tests: ['test/peers/peer-source.test.ts'],
+  },
+  {
+    name: 'upstream: doubtful offers come last',
+    file: 'src/substitution/substituter.ts',
+    guard: 'if (known !== undefined && !isDoubtful) yield known',
+    undone: 'if (known !== undefined) yield known',
+    tests: ['test/substitution/substituter.test.ts'],
+  },
+  {
+    name: 'a DHT server that resets its stream does not end the node',
+    file: 'src/peers/routing/kademlia-stream.ts',
+    guard: 'answer.catch(() => undefined)',
+    undone: 'void answer',
+    tests: ['test/peers/routing/kademlia-stream.test.ts'],
+  },
 ]
