@@ -16,8 +16,6 @@ import {
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
 import { narInfoUrl } from './machines.ts'
 
-const MIB = 1024 * 1024
-
 const skipped = nixMissing()
 const why = skipped === undefined ? '' : ` (${skipped})`
 
@@ -30,7 +28,7 @@ beforeAll(async () => {
   if (skipped !== undefined) return
   directory = stack.use(await temporaryDirectory()).path
   closure = stack.use(
-    await buildNixClosure(directory, { paths: 10, bigFileBytes: 4.5 * MIB, smallFiles: 100 }),
+    await buildNixClosure(directory, { paths: 10, bigFileBytes: 500_000, smallFiles: 100 }),
   )
   key = await closure.sign('cache-1')
 }, 60_000)
