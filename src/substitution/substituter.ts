@@ -15,7 +15,7 @@ import type { FinalClaim, TrustPolicy } from '../pathinfo/trust-policy.ts'
 import { FetchProgress } from './fetch-progress.ts'
 import { type Candidate, factsOfCandidate, KnownOffers } from './known-offers.ts'
 import { MissMemory } from './miss-memory.ts'
-import { NarArrival, STREAMED_BYTES_MIN } from './nar-arrival.ts'
+import { NarArrival } from './nar-arrival.ts'
 import { narCheck } from './nar-check.ts'
 import { OfferRace } from './offer-race.ts'
 import { factsOf, type Offer, type OfferFlaw } from './path-source.ts'
@@ -272,7 +272,7 @@ export class Substituter {
   async #takeNar({ offer, nar }: NarCandidate, fetch: Fetch, call: Call): Promise<FinalClaim> {
     const { castore, trust, log, spools } = this.#components
     const { facts } = nar
-    if (spools !== undefined && facts.narSize >= STREAMED_BYTES_MIN) {
+    if (spools !== undefined) {
       fetch.arrival ??= new NarArrival({ spools, castore, log }, facts)
       const { arrival } = fetch
       void arrival.begun(call).then(
@@ -286,6 +286,7 @@ export class Substituter {
     const passed = fetch.arrival?.passing(bytes) ?? bytes
     const ingested = await ingestNar(passed, castore, inner, {
       narBytesMax: facts.narSize,
+      onRead: (measure) => fetch.arrival?.prove(measure),
       ...(pull && { onStored: (chunk) => pull.stored(chunk) }),
     })
     return trust.settleNar(nar, ingested)

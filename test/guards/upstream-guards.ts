@@ -38,13 +38,6 @@ export const UPSTREAM_GUARDS: readonly Guard[] = [
     tests: ['test/upstream/binary-cache.test.ts'],
   },
   {
-    name: 'upstream: the file of a NAR has the hash that its narinfo says',
-    file: 'src/upstream/binary-cache.ts',
-    guard: 'if (hash === undefined || equalBytes(hash.digest(), fileHash!.bytes)) return',
-    undone: 'if (bytes > 0) return',
-    tests: ['test/upstream/binary-cache.test.ts'],
-  },
-  {
     name: 'upstream: a NAR has the length that its narinfo says',
     file: 'src/upstream/binary-cache.ts',
     guard: 'if (progress.bytesDone === info.narSize) return',
