@@ -65,18 +65,7 @@ export const nginx: Baseline = {
   name: 'nginx',
   missing: async () => await failure('nginx', ['-v'], 'nginx (Debian: nginx-light)'),
   race: async (lan, { file, sha256 }, scratch) => {
-    const prefix = join(scratch, 'nginx')
-    await mkdir(prefix)
-    await writeFile(join(prefix, 'nginx.conf'), nginxConfig(prefix, dirname(file)))
-    lan.spawn(0, ['nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')], { stdio: 'ignore' })
-    const url = `http://${lan.nodes[0]!.address}/cargo`
-    const probe = ['curl', '--silent', '--fail', '--head', '--output', '/dev/null', url]
-    const isServing = () =>
-      lan.exec(0, probe).then(
-        () => true,
-        () => false,
-      )
-    if (!(await within(SERVING_MS, isServing))) throw new Error('nginx does not answer')
+    const url = await serveDirectory(lan, 0, { root: dirname(file), scratch }, 'cargo')
     const wrong: string[] = []
     const get = ['bash', '-c', `curl --silent --fail ${url} | sha256sum`]
     const start = performance.now()
@@ -87,6 +76,32 @@ export const nginx: Baseline = {
     await Promise.all(gets)
     return { seconds: (performance.now() - start) / 1000, wrong }
   },
+}
+
+/**
+ * Serves a directory by nginx on a machine of a LAN, at port 80, until the LAN goes. Resolves with
+ * the URL of what it has under a name, once it answers.
+ */
+export async function serveDirectory(
+  lan: LabLan,
+  machine: number,
+  { root, scratch }: { readonly root: string; readonly scratch: string },
+  name: string,
+): Promise<string> {
+  const prefix = join(scratch, 'nginx')
+  await mkdir(prefix)
+  await writeFile(join(prefix, 'nginx.conf'), nginxConfig(prefix, root))
+  const nginx = ['nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')]
+  lan.spawn(machine, nginx, { stdio: 'ignore' })
+  const url = `http://${lan.nodes[machine]!.address}/${name}`
+  const probe = ['curl', '--silent', '--head', '--output', '/dev/null', url]
+  const isServing = () =>
+    lan.exec(machine, probe).then(
+      () => true,
+      () => false,
+    )
+  if (!(await within(SERVING_MS, isServing))) throw new Error('nginx does not answer')
+  return url
 }
 
 /** BitTorrent by libtorrent, all peers introduced to each other; it checks the bytes itself. */
