@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
@@ -10,7 +10,8 @@ import { promisify } from 'node:util'
 import type { Content } from './content.ts'
 import { type LabLan, makeLabLan } from './lan.ts'
 import { copies, type Report, timed } from './report.ts'
-import { type LabOptions, scratchDirectory, within } from './world.ts'
+import { serveDirectory } from './serve-directory.ts'
+import { type LabOptions, scratchDirectory } from './world.ts'
 
 const run = promisify(execFile)
 
@@ -18,8 +19,6 @@ const run = promisify(execFile)
 const PYTHON = '/usr/bin/python3'
 
 const BITTORRENT = fileURLToPath(new URL('bittorrent.py', import.meta.url))
-
-const SERVING_MS = 10_000
 
 /** A file that all machines but the first are to get from it. */
 interface Cargo {
@@ -78,32 +77,6 @@ export const nginx: Baseline = {
   },
 }
 
-/**
- * Serves a directory by nginx on a machine of a LAN, at port 80, until the LAN goes. Resolves with
- * the URL of what it has under a name, once it answers.
- */
-export async function serveDirectory(
-  lan: LabLan,
-  machine: number,
-  { root, scratch }: { readonly root: string; readonly scratch: string },
-  name: string,
-): Promise<string> {
-  const prefix = join(scratch, 'nginx')
-  await mkdir(prefix)
-  await writeFile(join(prefix, 'nginx.conf'), nginxConfig(prefix, root))
-  const nginx = ['nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')]
-  lan.spawn(machine, nginx, { stdio: 'ignore' })
-  const url = `http://${lan.nodes[machine]!.address}/${name}`
-  const probe = ['curl', '--silent', '--head', '--output', '/dev/null', url]
-  const isServing = () =>
-    lan.exec(machine, probe).then(
-      () => true,
-      () => false,
-    )
-  if (!(await within(SERVING_MS, isServing))) throw new Error('nginx does not answer')
-  return url
-}
-
 /** BitTorrent by libtorrent, all peers introduced to each other; it checks the bytes itself. */
 export const bitTorrent: Baseline = {
   name: 'bittorrent',
@@ -154,18 +127,6 @@ async function speaking(child: ChildProcess): Promise<Peer> {
   })
   await ready.promise
   return { child, done: done.promise }
-}
-
-function nginxConfig(prefix: string, root: string): string {
-  return `
-    user root; daemon off; master_process off; pid ${prefix}/pid; error_log stderr crit;
-    events { worker_connections 256; }
-    http {
-      access_log off; sendfile on; tcp_nopush on;
-      client_body_temp_path ${prefix}/b; proxy_temp_path ${prefix}/p; fastcgi_temp_path ${prefix}/f;
-      uwsgi_temp_path ${prefix}/u; scgi_temp_path ${prefix}/s;
-      server { listen 80; root ${root}; }
-    }`
 }
 
 async function failure(

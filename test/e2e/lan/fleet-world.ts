@@ -2,9 +2,9 @@ import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { parseNarInfo } from '../../../src/nix/nar-info.ts'
 import { buildNixClosure, nix } from '../../fixtures/nix-closure.ts'
-import { serveDirectory } from './baselines.ts'
 import { LabNode } from './lab-node.ts'
 import { type LabLan, makeLabLan } from './lan.ts'
+import { serveDirectory } from './serve-directory.ts'
 import { type LabOptions, meshed, scratchDirectory } from './world.ts'
 
 const MIB = 2 ** 20
