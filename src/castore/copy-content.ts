@@ -27,10 +27,10 @@ export interface CopyListener {
   onDirectories?(directories: readonly Directory[]): Promise<void>
   /** All that is below the root, once that is known. */
   onTotals(files: number, bytes: number): void
-  /** Content bytes came from elsewhere. */
-  onFetched(bytes: number): void
-  /** Files that are here now, and their length. */
-  onFiles(files: number, bytes: number): void
+  /** How many more content bytes are here, and how many of them came from elsewhere. */
+  onBytes(bytes: number, fetched: number): void
+  /** How many more files are here whole. */
+  onFiles(files: number): void
 }
 
 /**
@@ -74,8 +74,12 @@ async function copyBlobs(
   )
   const wanted: FileNode[] = []
   for (const [i, file] of files.entries()) {
-    if (held[i] === undefined && !file.digest.equals(EMPTY_BLOB)) wanted.push(file)
-    else listener.onFiles(1, file.size)
+    if (held[i] === undefined && !file.digest.equals(EMPTY_BLOB)) {
+      wanted.push(file)
+      continue
+    }
+    listener.onBytes(file.size, 0)
+    listener.onFiles(1)
   }
   if (wanted.length === 0) return
   const layouts = await from.blobs.layouts(
@@ -88,8 +92,7 @@ async function copyBlobs(
   for (const { file, layout } of cut) {
     if (layout.length > 1) await into.blobs.assemble(file.digest, layout, call)
   }
-  const bytes = wanted.reduce((sum, { size }) => sum + size, 0)
-  listener.onFiles(wanted.length, bytes)
+  listener.onFiles(wanted.length)
 }
 
 /** How a blob is cut over there, which is to fit what its Directory says of it. */
@@ -120,6 +123,7 @@ async function copyChunks(
     call,
   )
   const wanted = distinct.filter((_, i) => sizes[i] === undefined)
+  listener.onBytes(blobBytes(chunks) - blobBytes(wanted), 0)
   const read = async (portion: readonly ChunkRef[]) => {
     const digests = portion.map(({ digest }) => digest)
     const contents = await from.blobs.readChunks(digests, call)
@@ -131,7 +135,8 @@ async function copyChunks(
   }
   for await (const portion of readAhead(portions(wanted), PORTIONS_AHEAD, read)) {
     await into.blobs.putChunks(portion, call)
-    listener.onFetched(portion.reduce((sum, { bytes }) => sum + bytes.length, 0))
+    const bytes = portion.reduce((sum, chunk) => sum + chunk.bytes.length, 0)
+    listener.onBytes(bytes, bytes)
   }
 }
 

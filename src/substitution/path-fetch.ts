@@ -101,6 +101,7 @@ export class PathFetch implements Disposable {
     if (root === undefined) return undefined
     const { log } = this.#components
     const { storePath } = nar.facts
+    this.progress.restart()
     try {
       return await fetchByRoot({ nar, root }, this.#components, this.progress, call)
     } catch (fault) {

@@ -21,9 +21,9 @@ export const ROOT_STALL_MS = 5_000
 
 /**
  * How fast a path has to come by its root, in bytes of its NAR a second, those that are here
- * already included; but it has {@link ROOT_STALL_MS} at least.
+ * already included: about what its cache may be good for. It has {@link ROOT_STALL_MS} at least.
  */
-export const ROOT_BYTES_PER_SECOND_MIN = 2 * 1024 * 1024
+export const ROOT_BYTES_PER_SECOND_MIN = 4 * 1024 * 1024
 
 /** What it works with. */
 export interface RootFetchComponents {
@@ -146,7 +146,12 @@ async function checkSize(
   throw new PathInfoError({ code: 'nar-mismatch', storePath: storePath.toString() }, what)
 }
 
-/** Ends work that brings nothing for a while, or takes too long altogether. */
+type CameBefore = Pick<FetchProgress, 'bytesFetched' | 'directoriesFetched'>
+
+/**
+ * Ends work that brings nothing for a while, that takes too long altogether, or that will at the
+ * pace that it has.
+ */
 class Pace {
   readonly #clock: Clock
   readonly #progress: FetchProgress
@@ -177,17 +182,24 @@ class Pace {
 
   async #watch(tooSlow: AbortController, call: Call): Promise<void> {
     for (;;) {
-      const before = this.#signs()
+      const { bytesFetched, directoriesFetched } = this.#progress
+      const before = { bytesFetched, directoriesFetched }
       const waitMs = Math.min(ROOT_STALL_MS, Math.max(0, this.#untilMs - this.#clock.now()))
       await this.#clock.sleep(waitMs, call)
-      if (this.#signs() !== before && this.#clock.now() < this.#untilMs) continue
+      if (this.#isInTime(before, waitMs)) continue
       tooSlow.abort(new DeadlineError('fetching by the root that a cache named', waitMs))
       return
     }
   }
 
-  /** Something that grows with all that comes. */
-  #signs(): number {
-    return this.#progress.directoriesFetched + this.#progress.bytesFetched
+  /** Whether what came in the last milliseconds leads to an end in time. */
+  #isInTime(before: CameBefore, ms: number): boolean {
+    const { bytesTotal, bytesDone, bytesFetched, directoriesFetched } = this.#progress
+    const leftMs = this.#untilMs - this.#clock.now()
+    if (leftMs <= 0) return false
+    // While Directories come nobody knows how much is missing.
+    if (directoriesFetched > before.directoriesFetched) return true
+    const came = bytesFetched - before.bytesFetched
+    return bytesTotal > 0 && came * leftMs >= (bytesTotal - bytesDone) * ms
   }
 }

@@ -34,12 +34,12 @@ function counting() {
     onDirectory: () => {
       seen.directories++
     },
-    onFetched: (bytes) => {
-      seen.fetched += bytes
-    },
-    onFiles: (files, bytes) => {
-      seen.done += files
+    onBytes: (bytes, fetched) => {
       seen.doneBytes += bytes
+      seen.fetched += fetched
+    },
+    onFiles: (files) => {
+      seen.done += files
     },
   }
   return { seen, listener }

@@ -124,8 +124,8 @@ export const UPSTREAM_GUARDS: readonly Guard[] = [
   {
     name: 'root of a cache: what does not come on is given up for the NAR',
     file: 'src/substitution/root-fetch.ts',
-    guard: 'if (this.#signs() !== before && this.#clock.now() < this.#untilMs) continue',
-    undone: 'if (before >= 0) continue',
+    guard: 'if (this.#isInTime(before, waitMs)) continue',
+    undone: 'if (waitMs >= 0) continue',
     tests: ['test/substitution/root-fetch.test.ts'],
   },
   {

@@ -270,8 +270,8 @@ async function slowSource() {
   return { clock, source, watch: new SourceWatch({ source, clock, log: silentLog }) }
 }
 
-/** One that has more time than that in which nothing may come. */
-const PATIENT = file(noise(6 * ROOT_BYTES_PER_SECOND_MIN, 'large'))
+/** One that has more time than that in which nothing may come: a little more than 8 s. */
+const PATIENT = file(noise(8 * ROOT_BYTES_PER_SECOND_MIN, 'large'))
 
 test('what does not come on is given up for the NAR', async () => {
   const { node, narSize } = await held(PATIENT)
@@ -291,24 +291,62 @@ test('what does not come on is given up for the NAR', async () => {
   expect(cache.seen.nars).toBe(1)
 })
 
-test('what comes on too slowly is, too', async () => {
+/** Has a world's clock pass second by second while a holder brings something in each of them. */
+async function slowly(
+  missing: number,
+  onSecond: (second: number, listener: RootListener, into: Castore) => Promise<'more' | 'done'>,
+) {
   const { node, narSize } = await held(PATIENT)
   let seconds = 0
-  const tick = async (call: Call): Promise<void> => await it.clock.sleep(1_000, call)
-  const trickling = new Holder(async (_, { progress }, during) => {
-    for (;;) {
-      await tick(during)
-      progress.bytesFetched++
-      seconds++
-    }
+  const slow = new Holder(async (into, listener, during) => {
+    listener.progress.bytesTotal = narSize
+    listener.progress.bytesDone = narSize - missing
+    do await it.clock.sleep(1_000, during)
+    while ((await onSecond(++seconds, listener, into)) === 'more')
   })
   const cache = await cacheOffer(PATIENT, node)
-  const it = world([cache.offer], [trickling])
-  const obtaining = it.obtain()
-  await until(() => trickling.fetches === 1)
-  while (cache.seen.nars === 0 && seconds < 20) await it.clock.pass(1_000)
+  const it = world([cache.offer], [slow])
+  let isOver = false
+  const obtaining = it.obtain().finally(() => {
+    isOver = true
+  })
+  await until(() => slow.fetches === 1)
+  while (!isOver && cache.seen.nars === 0 && seconds < 20) {
+    await it.clock.pass(1_000)
+    await until(() => isOver || cache.seen.nars > 0 || it.clock.sleepers > 1)
+  }
   expect((await obtaining)?.node).toEqual(node)
-  expect(seconds).toBe(Math.ceil(narSize / ROOT_BYTES_PER_SECOND_MIN))
+  return { seconds, nars: cache.seen.nars }
+}
+
+test('what would not be here in time is, too, as soon as that is seen', async () => {
+  const { seconds, nars } = await slowly(10_000, async (_, { progress }) => {
+    progress.bytesFetched += 100
+    progress.bytesDone += 100
+    return 'more'
+  })
+  expect(nars).toBe(1)
+  expect(seconds).toBeLessThanOrEqual(ROOT_STALL_MS / 1_000)
+})
+
+test('and what only seems to come on, when its time is over', async () => {
+  const { seconds, nars } = await slowly(10, async (_, { progress }) => {
+    progress.bytesFetched += 100
+    return 'more'
+  })
+  expect(nars).toBe(1)
+  expect([8, 9]).toContain(seconds)
+})
+
+test('where little is missing it may come slowly', async () => {
+  const { seconds, nars } = await slowly(10, async (second, { progress }, into) => {
+    if (second <= 5) progress.bytesFetched += 2
+    if (second <= 5) progress.bytesDone += 2
+    if (second < 7) return 'more'
+    await held(PATIENT, into)
+    return 'done'
+  })
+  expect([seconds, nars]).toEqual([7, 0])
 })
 
 test('whoever leaves ends it all', async () => {

@@ -94,13 +94,13 @@ export class RemotePathSource implements PathSource {
         progress.filesTotal = files
         progress.bytesTotal = bytes
       },
-      onFetched: (bytes) => {
-        progress.bytesFetched += bytes
-        progress.peers.add(this.name)
-      },
-      onFiles: (files, bytes) => {
-        progress.filesDone += files
+      onBytes: (bytes, fetched) => {
         progress.bytesDone += bytes
+        progress.bytesFetched += fetched
+        if (fetched > 0) progress.peers.add(this.name)
+      },
+      onFiles: (files) => {
+        progress.filesDone += files
       },
     }
   }
