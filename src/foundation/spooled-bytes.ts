@@ -91,7 +91,7 @@ export class SpooledBytes implements AsyncDisposable {
     return block
   }
 
-  /** Resolves once the full blocks are written, or could not be: who brings more is told of that. */
+  /** Resolves once the full blocks are written, or could not be: then who brings more is told. */
   #written(): Promise<void> {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined
