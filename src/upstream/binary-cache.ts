@@ -91,8 +91,8 @@ export class BinaryCache {
 
   /**
    * The NAR that a narinfo names, decompressed. Its length and that of the file are what the
-   * narinfo says, or its end is an error. The hash of the NAR is for others to check, and makes that
-   * of the file needless, as for Nix.
+   * narinfo says, or its end is an error. The hash of the NAR is for others to check, and makes
+   * that of the file needless, as for Nix.
    * @throws CacheError
    */
   async *nar(info: NarInfo, progress: FetchProgress, call: Call): AsyncGenerator<Uint8Array> {
