@@ -1,8 +1,8 @@
 import type { Call } from '../foundation/call.ts'
 import type { Digest } from '../foundation/digest.ts'
-import type { ReadableCastore } from './castore.ts'
 import { CastoreError, invalid } from './castore-error.ts'
 import { DigestSet } from './digest-set.ts'
+import type { DirectorySource } from './directory-store.ts'
 import type { Directory } from './model/directory.ts'
 import type { FileNode, Node } from './model/node.ts'
 
@@ -23,7 +23,7 @@ export interface ContentBelow {
  */
 export async function contentBelow(
   root: Node,
-  from: Pick<ReadableCastore, 'directories'>,
+  from: { readonly directories: Pick<DirectorySource, 'closure'> },
   call: Call,
 ): Promise<ContentBelow> {
   const directories: Directory[] = []

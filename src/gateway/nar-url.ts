@@ -1,6 +1,11 @@
 import { CastoreError } from '../castore/castore-error.ts'
-import { decodeRoot, encodeRoot } from '../castore/model/directory-codec.ts'
 import type { Node } from '../castore/model/node.ts'
+import {
+  decodeUrlRoot,
+  encodeUrlRoot,
+  type NamedRoot,
+  rootOfNarUrl,
+} from '../castore/model/root-url.ts'
 import { decodeNixBase32, encodeNixBase32 } from '../nix/nix-base32.ts'
 import { NixError } from '../nix/nix-error.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
@@ -8,12 +13,9 @@ import { PathInfo } from '../pathinfo/path-info.ts'
 import { absent, badRequest } from './gateway-error.ts'
 import { narFileName } from './nar-file-name.ts'
 
-/** Characters of the longest root in a URL: a symlink's target with all that is around it. */
-export const ROOT_LENGTH_MAX = 6000
-
 /** Where a narinfo says that its NAR is. */
 export type NarLocation =
-  | { readonly kind: 'root'; readonly node: Node; readonly narSize: number | undefined }
+  | ({ readonly kind: 'root' } & NamedRoot)
   | { readonly kind: 'file'; readonly name: string }
 
 /**
@@ -26,8 +28,7 @@ export type NarLocation =
 export function narUrl(facts: PathFacts): string {
   if (!(facts instanceof PathInfo)) return narHashUrl(facts)
   const { node, narSize, storePath } = facts
-  const root = Buffer.from(encodeRoot(node)).toString('base64url')
-  return `nar/snix-castore/${root}?narsize=${narSize}&path=${storePath.hashText}`
+  return `nar/snix-castore/${encodeUrlRoot(node)}?narsize=${narSize}&path=${storePath.hashText}`
 }
 
 /**
@@ -56,31 +57,22 @@ export function narHashOfUrl(fileName: string): Uint8Array {
 export function narLocation(url: string): NarLocation {
   const [, file] = /^nar\/([^/?#]+)$/.exec(url) ?? []
   if (file !== undefined) return { kind: 'file', name: narFileName(file) }
-  const [, root, query] = /^nar\/(?:snix|tvix)-castore\/([^/?#]+)(?:\?([^#]*))?$/.exec(url) ?? []
-  if (root !== undefined) {
-    const narSize = new URLSearchParams(query ?? '').get('narsize')
-    if (narSize !== null && !/^\d{1,16}$/.test(narSize)) {
-      throw badRequest('the narsize in the URL of a narinfo is a number of bytes')
-    }
-    return {
-      kind: 'root',
-      node: rootOfUrl(root),
-      narSize: narSize === null ? undefined : Number(narSize),
-    }
-  }
+  const named = translated(() => rootOfNarUrl(url))
+  if (named !== undefined) return { kind: 'root', ...named }
   const right = '"nar/<file>" or "nar/snix-castore/<root>", relative to this cache'
   throw badRequest(`the URL of a narinfo is ${right}, not ${JSON.stringify(url.slice(0, 200))}`)
 }
 
 /** The root that such a URL names. @throws GatewayError 'bad-request' */
 export function rootOfUrl(segment: string): Node {
-  if (segment.length > ROOT_LENGTH_MAX || !/^[A-Za-z0-9_-]+$/.test(segment)) {
-    throw badRequest('a castore root in a URL is unpadded base64url')
-  }
+  return translated(() => decodeUrlRoot(segment))
+}
+
+function translated<T>(read: () => T): T {
   try {
-    return decodeRoot(Buffer.from(segment, 'base64url'))
+    return read()
   } catch (cause) {
     if (!(cause instanceof CastoreError)) throw cause
-    throw badRequest(`no castore root: ${cause.message}`, cause)
+    throw badRequest(cause.message, cause)
   }
 }

@@ -27,6 +27,12 @@ const XZ_SLICE_BYTES = 8 * 1024
 
 const OUTPUT_PIECE_BYTES = 64 * 1024
 
+/** How much a decoder makes before anybody asks for it, in bytes: it works beside its reader. */
+const OUTPUT_AHEAD_BYTES = 512 * 1024
+
+/** What decoders are told of their output. */
+const OUTPUT = { chunkSize: OUTPUT_PIECE_BYTES, readableHighWaterMark: OUTPUT_AHEAD_BYTES }
+
 /** LZMA_MEM_ERROR and LZMA_MEMLIMIT_ERROR of liblzma. */
 const LZMA_MEMORY_CODES = [5, 6]
 
@@ -108,10 +114,10 @@ function contentOf(
     case 'bzip2':
       return bzip2Blocks(source)
     case 'gzip':
-      return wholly(source, createGunzip({ chunkSize: OUTPUT_PIECE_BYTES }), compression, intake)
+      return wholly(source, createGunzip(OUTPUT), compression, intake)
     case 'br': {
       // Windows beyond 16 MiB are an extension, which is off unless it is asked for.
-      const decoder = createBrotliDecompress({ chunkSize: OUTPUT_PIECE_BYTES })
+      const decoder = createBrotliDecompress(OUTPUT)
       return wholly(source, decoder, compression, intake)
     }
   }
@@ -154,8 +160,9 @@ async function* unxz(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
     }
   }
   const init = { memlimit: XZ_MEMORY_BYTES_MAX, chunkSize: OUTPUT_PIECE_BYTES }
+  const ahead = { readableHighWaterMark: OUTPUT_AHEAD_BYTES }
   // Its typings narrow the events of a Transform, which it is.
-  yield* through(slices(), createUnxz(init) as unknown as Duplex)
+  yield* through(slices(), createUnxz(init, ahead) as unknown as Duplex)
   if (!tail.isWhole) {
     throw unreadable('compression-truncated', 'xz', 'it does not end with the footer of a stream')
   }
@@ -185,7 +192,7 @@ async function* unzstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
         throw unreadable('compression-corrupt', 'zstd', `it has ${count} frames of next to nothing`)
       }
       const params = { [constants.ZSTD_d_windowLogMax]: 27 } // checked in the header already
-      const decoder = createZstdDecompress({ params, chunkSize: OUTPUT_PIECE_BYTES })
+      const decoder = createZstdDecompress({ params, ...OUTPUT })
       for await (const piece of through(frame(), decoder)) {
         bytes += piece.length
         yield piece

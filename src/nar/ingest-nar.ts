@@ -19,6 +19,8 @@ export interface IngestInit {
    * the NAR; a chunk that occurs again is told again. Nobody has proven anything by then.
    */
   readonly onStored?: (chunk: ChunkRef) => void
+  /** Is told what was read once that is all, and a NAR; the last of it may not be stored yet. */
+  readonly onRead?: (measure: NarMeasure) => void
 }
 
 /** A NAR that was taken in. */
@@ -59,6 +61,7 @@ export async function ingestNar(
   }
   reader.end()
   call.signal.throwIfAborted()
-  const node = await intake.finish()
-  return { node, narSize, narSha256: Uint8Array.from(hash.digest()) }
+  const measure = { narSize, narSha256: Uint8Array.from(hash.digest()) }
+  init.onRead?.(measure)
+  return { node: await intake.finish(), ...measure }
 }

@@ -1,16 +1,25 @@
 import type { Castore } from '../castore/castore.ts'
+import type { Node } from '../castore/model/node.ts'
 import { Allowance } from '../foundation/allowance.ts'
 import type { Call } from '../foundation/call.ts'
 import { deadline } from '../foundation/clock.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { claimIdentity, contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { FetchProgress } from '../substitution/fetch-progress.ts'
-import type { ContentOffer, Offer, OfferFlaw, PathSource } from '../substitution/path-source.ts'
+import type {
+  ContentOffer,
+  Offer,
+  OfferFlaw,
+  PathSource,
+  RootListener,
+  RootOffer,
+} from '../substitution/path-source.ts'
 import type { NeighbourFilters } from './filters/neighbour-filters.ts'
 import { searchHolders } from './holder-search.ts'
 import type { PathAsker } from './path-asker.ts'
 import { peerError } from './peer-error.ts'
 import type { PeerNetwork } from './peer-network.ts'
+import { RootSearch } from './root-search.ts'
 import type { Router } from './routing/router.ts'
 import { pathKey } from './routing/routing-key.ts'
 import { fetchContent } from './swarm/content-fetch.ts'
@@ -23,6 +32,12 @@ export const NEIGHBOURS_MS = 1_000
 
 /** How long the DHT is searched for a path that no neighbour has, dials included. */
 export const DHT_MS = 2_000
+
+/**
+ * Length of the shortest NAR for whose root the DHT is searched, in bytes: a shorter one comes from
+ * its cache before the search is over.
+ */
+export const ROOT_SEARCHED_BYTES_MIN = 4 * 1024 * 1024
 
 /** How many searches of the DHT may begin in one burst after a quiet time. */
 export const SEARCHES_BURST = 256
@@ -67,9 +82,11 @@ export class PeerSource implements PathSource {
   readonly limitMs = FIND_MS_MAX
   readonly #components: PeerSourceComponents
   readonly #searches: Allowance
+  readonly #roots: RootSearch
 
   constructor(components: PeerSourceComponents) {
     this.#components = components
+    this.#roots = new RootSearch(components)
     const rate = { burst: SEARCHES_BURST, perSecond: SEARCHES_PER_SECOND }
     this.#searches = new Allowance(components, rate)
   }
@@ -80,6 +97,17 @@ export class PeerSource implements PathSource {
     if (neighbours.length > 0) yield* inquiry.offersOf(inquiry.askAll(neighbours), call)
     if (this.#isAmongNeighbours() || !this.#searches.take()) return
     yield* inquiry.offersOf(inquiry.askFurther(), call)
+  }
+
+  /** Neighbours first; the DHT for what is long, where it can know more than they. */
+  async findRoot(root: Node, narSize: number, call: Call): Promise<RootOffer | undefined> {
+    let holders = await this.#roots.near(root, call)
+    if (holders.size === 0) {
+      const isWorthwhile = narSize >= ROOT_SEARCHED_BYTES_MIN && !this.#isAmongNeighbours()
+      if (!isWorthwhile || !this.#searches.take()) return undefined
+      holders = await this.#roots.far(root, call)
+    }
+    return holders.size === 0 ? undefined : new PeerRootOffer(this.#components, root, holders)
   }
 
   hasNews(hash: Uint8Array, sinceMs: number): boolean {
@@ -236,7 +264,7 @@ class PeerOffer implements ContentOffer {
     try {
       using membership = swarms.join(pathInfo)
       const part = membership && { swarm: membership.swarm, self, network }
-      await fetchContent(pathInfo.node, this.#holders, components, progress, call, part)
+      await fetchContent(pathInfo.node, this.#holders, components, progress, call, { part })
       membership?.complete()
     } catch (error) {
       this.#hasFailed = true
@@ -251,5 +279,23 @@ class PeerOffer implements ContentOffer {
     for (const peer of this.claimants) {
       this.#components.client.reportError(peer, peerError({ code: 'claim-false', peer }))
     }
+  }
+}
+
+/** A root that one or more peers have, whosever it is. */
+class PeerRootOffer implements RootOffer {
+  readonly #components: PeerSourceComponents
+  readonly #root: Node
+  readonly #holders: HolderSet
+
+  constructor(components: PeerSourceComponents, root: Node, holders: HolderSet) {
+    this.#components = components
+    this.#root = root
+    this.#holders = holders
+  }
+
+  async fetch(into: Castore, { progress, onDirectories }: RootListener, call: Call): Promise<void> {
+    const components = { ...this.#components, castore: into }
+    await fetchContent(this.#root, this.#holders, components, progress, call, { onDirectories })
   }
 }

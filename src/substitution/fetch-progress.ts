@@ -6,8 +6,18 @@ export class FetchProgress {
   /** Of these, what is here. */
   filesDone = 0
   bytesDone = 0
+  /** Directories that were sent here. */
+  directoriesFetched = 0
   /** Content bytes that were sent here, repeats included. */
   bytesFetched = 0
   /** Who sent them. */
   readonly peers = new Set<string>()
+
+  /** Another attempt begins; what was sent stays counted. */
+  restart(): void {
+    this.filesTotal = 0
+    this.bytesTotal = 0
+    this.filesDone = 0
+    this.bytesDone = 0
+  }
 }

@@ -2,12 +2,17 @@ import { equalBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Log } from '../foundation/log.ts'
 import { unlessAborted } from '../foundation/single-flight.ts'
-import type { Spool, SpoolStore } from '../foundation/spool.ts'
+import type { SpoolStore } from '../foundation/spool.ts'
+import { SpooledBytes } from '../foundation/spooled-bytes.ts'
+import type { NarMeasure } from '../nar/measure-nar.ts'
 import { type NarSource, renderNar } from '../nar/render-nar.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 
-/** Length of the shortest NAR that is passed on while it comes, in bytes; others come first. */
+/**
+ * Length of the shortest NAR that is passed on while it comes, in bytes. Who asks for a shorter one
+ * is answered once it is proven: where it is not, with a clean error.
+ */
 export const STREAMED_BYTES_MIN = 4 * 1024 * 1024
 
 /** How much of a NAR is passed on at a time, in bytes. */
@@ -35,12 +40,15 @@ export interface NarArrivalComponents {
 export class NarArrival {
   readonly facts: PathFacts
   readonly #components: NarArrivalComponents
-  #spool: Spool | undefined
-  /** How many bytes of it have come and can be read. */
-  #bytes = 0
+  /** What has come of it; undefined before, and once nobody is to read that any more. */
+  #came: SpooledBytes | undefined
   /** Where in the NAR the offer is that is being taken now. */
   #at = 0
   #attempts = 0
+  /** Whether somebody was given some of it. */
+  #isGiven = false
+  /** What has come is all of it, and has the hash that was signed. */
+  #isProven = false
   /** The spool takes no more: who reads waits for the end, and has the rest from the castore. */
   #isFull = false
   #end: End | undefined
@@ -52,8 +60,12 @@ export class NarArrival {
     this.facts = facts
   }
 
-  /** Passes on what an offer brings; what an earlier one has brought already is left out. */
+  /**
+   * Passes on what an offer brings; what an earlier one has brought already is left out, unless
+   * nobody was given any of that yet: then it may as well be wrong.
+   */
   async *passing(nar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    if (!this.#isGiven) await this.#startOver()
     this.#attempts++
     this.#at = 0
     for await (const piece of nar) {
@@ -62,9 +74,23 @@ export class NarArrival {
     }
   }
 
+  /** All was read of the offer that is being taken, though it may not be stored yet. */
+  prove(measure: NarMeasure): void {
+    // Of several offers the first bytes are those of the first.
+    const isAll = this.#attempts === 1 && this.#bytes === measure.narSize
+    const isRight = equalBytes(measure.narSha256, this.facts.narSha256)
+    if (!isAll || !isRight || measure.narSize !== this.facts.narSize) return
+    this.#isProven = true
+    this.#tell()
+  }
+
   /** Resolves once there is something to be read, or it is over. */
   async begun(call: Call): Promise<void> {
-    while (this.#end === undefined && this.#bytes === 0) await this.#change(call)
+    while (this.#end === undefined && !this.#hasBegun) await this.#change(call)
+  }
+
+  get #hasBegun(): boolean {
+    return this.#isProven || (this.#came !== undefined && this.facts.narSize >= STREAMED_BYTES_MIN)
   }
 
   /** The content is here, and proven to be what the path has. */
@@ -98,7 +124,8 @@ export class NarArrival {
       for (let at = range.offset; at < end; ) {
         const rest = Math.min(this.#readable(), end) - at
         if (rest > 0) {
-          const piece = await this.#spool!.read(at, Math.min(rest, PIECE_BYTES))
+          this.#isGiven = true
+          const piece = await this.#came!.read(at, Math.min(rest, PIECE_BYTES))
           at += piece.length
           yield piece
         } else if (this.#end === undefined) {
@@ -118,10 +145,25 @@ export class NarArrival {
     }
   }
 
-  /** Up to where readers may read from the spool. */
+  /** How many bytes have come, and can be read. */
+  get #bytes(): number {
+    return this.#came?.size ?? 0
+  }
+
+  /** Up to where readers may read of what came. */
   #readable(): number {
+    if (this.#isProven) return this.#bytes
     if (this.#end === undefined) return Math.min(this.#bytes, this.facts.narSize - KEPT_BACK_BYTES)
     return 'error' in this.#end ? 0 : this.#bytes
+  }
+
+  async #startOver(): Promise<void> {
+    const came = this.#came
+    this.#came = undefined
+    this.#attempts = 0
+    this.#isProven = false
+    this.#isFull = false
+    await came?.[Symbol.asyncDispose]()
   }
 
   async #take(piece: Uint8Array): Promise<void> {
@@ -129,9 +171,8 @@ export class NarArrival {
     this.#at += piece.length
     if (from >= piece.length || this.#isFull || this.#end !== undefined) return
     try {
-      this.#spool ??= await this.#components.spools.open()
-      await this.#spool.append(piece.subarray(from))
-      this.#bytes = this.#at
+      this.#came ??= new SpooledBytes(this.#components, { sizeMax: this.facts.narSize })
+      await this.#came.push(from === 0 ? piece : piece.subarray(from))
       this.#tell()
     } catch (error) {
       this.#isFull = true
@@ -144,9 +185,12 @@ export class NarArrival {
     const range = { offset: 0, length: Math.min(this.#bytes, pathInfo.narSize) }
     let at = 0
     for await (const piece of renderNar(pathInfo.node, this.#components.castore, call, range)) {
-      const came = await this.#spool!.read(at, piece.length)
-      if (!equalBytes(came, piece)) return false
-      at += piece.length
+      for (let from = 0; from < piece.length; ) {
+        const came = await this.#came!.read(at, piece.length - from)
+        if (!equalBytes(came, piece.subarray(from, from + came.length))) return false
+        at += came.length
+        from += came.length
+      }
     }
     return at === this.#bytes
   }
@@ -169,9 +213,8 @@ export class NarArrival {
 
   async #closeUnused(): Promise<void> {
     if (this.#end === undefined || this.#readers > 0) return
-    const spool = this.#spool
-    this.#spool = undefined
-    this.#bytes = 0
-    await spool?.[Symbol.asyncDispose]()
+    const came = this.#came
+    this.#came = undefined
+    await came?.[Symbol.asyncDispose]()
   }
 }

@@ -1,4 +1,6 @@
 import type { Castore } from '../castore/castore.ts'
+import type { Directory } from '../castore/model/directory.ts'
+import type { Node } from '../castore/model/node.ts'
 import type { Call } from '../foundation/call.ts'
 import type { PublicKey } from '../nix/key.ts'
 import type { Claim } from '../pathinfo/claim.ts'
@@ -13,6 +15,8 @@ export type OfferFlaw =
   | 'forged'
   /** The content is not what the signed NAR hash says. */
   | 'nar-mismatch'
+  /** What is below the root that was named beside a NAR is not what the signed NAR hash says. */
+  | 'false-root'
 
 interface Offered {
   /** Tells the source that the offer was turned down. */
@@ -33,7 +37,10 @@ export interface ContentOffer extends Offered {
   fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void>
 }
 
-/** What a cache says of a path, and its NAR: the root of the content is not known before. */
+/**
+ * What a cache says of a path, and its NAR: the root of the content is not known before, unless the
+ * cache names one.
+ */
 export interface NarOffer extends Offered {
   readonly kind: 'nar'
   readonly facts: PathFacts
@@ -42,6 +49,11 @@ export interface NarOffer extends Offered {
   /** Whether neighbours who want the path as well share the work of bringing it here. */
   readonly isShared: boolean
   /**
+   * The root of the content, as the cache says. No signature speaks for it: by it content may be
+   * fetched, which proves to be the path's by the signed NAR hash or not at all.
+   */
+  readonly root?: Node | undefined
+  /**
    * The NAR, decompressed, from its beginning; nobody has checked it. Costly.
    * @throws whatever kept it from coming whole
    */
@@ -49,6 +61,25 @@ export interface NarOffer extends Offered {
 }
 
 export type Offer = ContentOffer | NarOffer
+
+/** What is to be told of the fetch of a root that nobody vouches for. */
+export interface RootListener {
+  readonly progress: FetchProgress
+  /**
+   * Takes all Directories below the root, the root first, before any blob is fetched; none where
+   * the root is a file. @throws to refuse what they lead to
+   */
+  onDirectories(directories: readonly Directory[]): Promise<void>
+}
+
+/** Content below a root that somebody has, and the means to bring it here. */
+export interface RootOffer {
+  /**
+   * Brings all of it into the castore, checked against its digests; what is held already is not
+   * fetched again. @throws whatever kept it from that, or what the listener throws
+   */
+  fetch(into: Castore, listener: RootListener, call: Call): Promise<void>
+}
 
 /** The port to where paths may come from: neighbours, the DHT, upstream caches. */
 export interface PathSource {
@@ -62,6 +93,11 @@ export interface PathSource {
    * distinct claim once, as it comes in; nothing where nobody has the path.
    */
   find(hash: Uint8Array, call: Call): AsyncIterable<Offer>
+  /**
+   * Looks for somebody who has a root, of a NAR of so many bytes. Cheap: no content is fetched.
+   * Undefined where nobody is found; left out by a source that knows nothing of roots.
+   */
+  findRoot?(root: Node, narSize: number, call: Call): Promise<RootOffer | undefined>
   /** Whether a path that nobody had may have come to somebody since a moment, in ms. */
   hasNews?(hash: Uint8Array, sinceMs: number): boolean
   /** Whether the source can be reached at all; one without it is always worth asking. @throws */

@@ -1,8 +1,10 @@
+import type { Node } from '../castore/model/node.ts'
 import type { Call } from '../foundation/call.ts'
 import { type Clock, withDeadline } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
 import type { Service } from '../foundation/service.ts'
-import type { Offer, PathSource } from './path-source.ts'
+import { unlessAborted } from '../foundation/single-flight.ts'
+import type { Offer, PathSource, RootOffer } from './path-source.ts'
 import type { SourceView } from './source-order.ts'
 
 /** For how long a source is left alone after its first failure, in milliseconds. */
@@ -13,6 +15,15 @@ export const BENCH_MAX_MS = 60_000
 
 /** How long a benched source has to show that it is back, in milliseconds. */
 export const PROBE_MS = 5_000
+
+/**
+ * How long a source may look for the root that a cache has named, in milliseconds: the NAR, which
+ * the cache has for sure, waits meanwhile.
+ */
+export const ROOT_FIND_MS = 1_000
+
+/** For how long a source is asked for no roots once it was too slow with one, in milliseconds. */
+export const ROOT_REST_MS = 30_000
 
 /** What of an answer's time goes into the usual time. */
 const LATENCY_WEIGHT = 0.2
@@ -49,6 +60,8 @@ export class SourceWatch implements Service {
   /** How often it failed since it last answered. */
   #failedInTurn = 0
   #isBenched = false
+  /** Until when it is asked for no roots. */
+  #restsUntilMs = 0
   #probing: Promise<void> = Promise.resolve()
 
   constructor(components: { source: PathSource; clock: Clock; log: Log }) {
@@ -106,6 +119,31 @@ export class SourceWatch implements Service {
       if (!call.signal.aborted) this.failed(error)
       throw error
     }
+  }
+
+  /**
+   * Who has a root, where the source can tell soon. That it can not says nothing of the paths that
+   * it has, so that it is no fault.
+   */
+  async findRoot(root: Node, narSize: number, call: Call): Promise<RootOffer | undefined> {
+    const isResting = this.#isBenched || this.#clock.now() < this.#restsUntilMs
+    if (isResting || this.source.findRoot === undefined) return undefined
+    const what = `asking ${this.name} for a root`
+    try {
+      return await withDeadline(this.#clock, ROOT_FIND_MS, what, call, (timed) =>
+        unlessAborted(this.source.findRoot!(root, narSize, timed), timed.signal),
+      )
+    } catch (error) {
+      call.signal.throwIfAborted()
+      this.restRoots(error)
+      return undefined
+    }
+  }
+
+  /** It was too slow with a root, or failed: it is asked for none for a while. */
+  restRoots(error: unknown): void {
+    this.#log.debug('source is asked for no roots for a while', { source: this.name, error })
+    this.#restsUntilMs = this.#clock.now() + ROOT_REST_MS
   }
 
   /** It failed, or took too long. */

@@ -1,58 +1,27 @@
-import type { Castore } from '../castore/castore.ts'
 import type { Leases } from '../castore/leases.ts'
-import { type Call, narrowedCall } from '../foundation/call.ts'
-import type { Clock } from '../foundation/clock.ts'
-import type { Log } from '../foundation/log.ts'
+import type { Call } from '../foundation/call.ts'
 import { SingleFlight } from '../foundation/single-flight.ts'
-import type { SpoolStore } from '../foundation/spool.ts'
-import { ingestNar } from '../nar/ingest-nar.ts'
 import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
-import { PathInfoError } from '../pathinfo/path-info-error.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
-import type { FinalClaim, TrustPolicy } from '../pathinfo/trust-policy.ts'
-import { FetchProgress } from './fetch-progress.ts'
+import type { FetchProgress } from './fetch-progress.ts'
 import { type Candidate, factsOfCandidate, KnownOffers } from './known-offers.ts'
 import { MissMemory } from './miss-memory.ts'
-import { NarArrival, STREAMED_BYTES_MIN } from './nar-arrival.ts'
-import { narCheck } from './nar-check.ts'
+import type { NarArrival } from './nar-arrival.ts'
+import { admitOffer } from './offer-admission.ts'
 import { OfferRace } from './offer-race.ts'
-import { factsOf, type Offer, type OfferFlaw } from './path-source.ts'
-import type { Pull, PullSharing } from './pull-sharing.ts'
-import type { SourceWatch } from './source-watch.ts'
+import { PathFetch, type PathFetchComponents } from './path-fetch.ts'
 import { SubstitutionError } from './substitution-error.ts'
 import type { UseTracker } from './use-tracker.ts'
 
 /** What the substituter works with. */
-export interface SubstituterComponents {
-  readonly castore: Castore
+export interface SubstituterComponents extends PathFetchComponents {
   readonly pathInfos: PathInfoStore
-  readonly trust: TrustPolicy
-  readonly sources: readonly SourceWatch[]
-  readonly clock: Clock
-  readonly log: Log
-  /** Where NARs go that are read while they come; without it, none is. */
-  readonly spools?: SpoolStore
-  /** Who else pulls paths from caches; without it, each path is pulled here. */
-  readonly pulls?: PullSharing
   /** Who is at work with content, where content may be collected. */
   readonly leases?: Leases
   /** Who wants to know which paths are in use. */
   readonly uses?: UseTracker
-}
-
-type NarCandidate = Extract<Candidate, { kind: 'nar' }>
-
-/** One path on its way here. */
-class Fetch {
-  readonly progress = new FetchProgress()
-  readonly faults: unknown[] = []
-  /** Resolves with the NAR, once it comes so that it can be read meanwhile; or when all is over. */
-  readonly arriving = Promise.withResolvers<NarArrival | undefined>()
-  arrival: NarArrival | undefined
-  /** The right to pull the path, while this node does. */
-  pull: Pull | undefined
 }
 
 /**
@@ -65,7 +34,7 @@ export class Substituter {
   readonly #known: KnownOffers
   readonly #describing = new SingleFlight<PathFacts | undefined>()
   readonly #obtaining = new SingleFlight<PathInfo | undefined>()
-  readonly #fetches = new Map<string, Fetch>()
+  readonly #fetches = new Map<string, PathFetch>()
 
   constructor(components: SubstituterComponents, init: { missMs?: number } = {}) {
     this.#components = components
@@ -103,8 +72,8 @@ export class Substituter {
   async #ask(hash: Uint8Array, key: string, call: Call): Promise<PathFacts | undefined> {
     const sinceMs = this.#components.clock.now()
     const race = new OfferRace(this.#components, hash)
-    for await (const { offer, source } of race.run(call)) {
-      const candidate = this.#admit(hash, offer, source, [])
+    for await (const found of race.run(call)) {
+      const candidate = admitOffer(hash, found, this.#components, [])
       if (candidate === undefined) continue
       this.#known.remember(key, candidate)
       return factsOfCandidate(candidate)
@@ -139,7 +108,7 @@ export class Substituter {
     if (held !== undefined) return held
     const { flight, fetch } = this.#begin(hash, call)
     flight.catch(() => undefined) // raced below; else who reads the arrival is told
-    return (await Promise.race([fetch?.arriving.promise, flight])) ?? (await flight)
+    return (await Promise.race([fetch?.arriving, flight])) ?? (await flight)
   }
 
   /** Begins to bring a path here, or joins who has begun already. */
@@ -172,123 +141,26 @@ export class Substituter {
   async #obtain(hash: Uint8Array, key: string, call: Call): Promise<PathInfo | undefined> {
     const { pathInfos, leases } = this.#components
     using _lease = leases?.begin()
-    const fetch = new Fetch()
+    using fetch = new PathFetch(this.#components)
     this.#fetches.set(key, fetch)
     try {
       for await (const candidate of this.#offered(hash, key, fetch.faults, call)) {
-        const final = await this.#tryOne(key, candidate, fetch, call)
-        if (final === undefined) continue
-        await pathInfos.put([final], call)
-        this.#components.uses?.used(hash)
+        const final = await fetch.take(candidate, call)
+        if (final !== undefined) await pathInfos.put([final], call)
         this.#known.forget(key)
-        fetch.pull?.complete()
-        await fetch.arrival?.settle(final.pathInfo, call)
+        if (final === undefined) continue
+        this.#components.uses?.used(hash)
+        await fetch.settle(final.pathInfo, call)
         return final.pathInfo
       }
       if (fetch.faults.length === 0) return undefined
       throw offersFailed(key, fetch.faults)
     } catch (error) {
-      fetch.arrival?.fail(error)
+      fetch.fail(error)
       throw error
     } finally {
-      fetch.pull?.[Symbol.dispose]()
       this.#fetches.delete(key)
-      fetch.arriving.resolve(undefined)
     }
-  }
-
-  /** What an offer brought, whole and checked; undefined where it came to nothing. */
-  async #tryOne(
-    key: string,
-    candidate: Candidate,
-    fetch: Fetch,
-    call: Call,
-  ): Promise<FinalClaim | undefined> {
-    const { castore, trust, log } = this.#components
-    try {
-      if (candidate.kind === 'nar') return await this.#takeTurns(candidate, fetch, call)
-      await candidate.offer.fetch(castore, fetch.progress, call)
-      return await narCheck(candidate.claim, { trust, castore }, call)
-    } catch (fault) {
-      call.signal.throwIfAborted()
-      this.#known.forget(key)
-      const flaw = flawOf(fault)
-      if (flaw !== undefined) candidate.offer.turnDown(flaw)
-      const { storePath } = factsOfCandidate(candidate)
-      log.warn('offer failed', { storePath, error: fault })
-      fetch.faults.push(fault)
-      return undefined
-    }
-  }
-
-  /** Takes a NAR, or has the path from a neighbour who has taken it meanwhile. */
-  async #takeTurns(candidate: NarCandidate, fetch: Fetch, call: Call): Promise<FinalClaim> {
-    const { castore } = this.#components
-    const { facts } = candidate.nar
-    const pulls = candidate.offer.isShared ? this.#components.pulls : undefined
-    for (;;) {
-      const pull = await pulls?.turn(facts, castore, fetch.progress, call)
-      if (pulls !== undefined && pull === undefined) {
-        const final = await this.#fromNeighbours(facts.storePath.hash, fetch, call)
-        if (final !== undefined) return final
-        continue // they have gone: somebody else is to pull it
-      }
-      fetch.pull = pull
-      try {
-        return await this.#takeNar(candidate, fetch, call)
-      } catch (fault) {
-        pull?.[Symbol.dispose]()
-        fetch.pull = undefined
-        call.signal.throwIfAborted()
-        if (pull?.lost.aborted !== true) throw fault
-      }
-    }
-  }
-
-  /** The path from a neighbour who has it whole; undefined where it does not come. */
-  async #fromNeighbours(
-    hash: Uint8Array,
-    fetch: Fetch,
-    call: Call,
-  ): Promise<FinalClaim | undefined> {
-    const { castore, trust, log } = this.#components
-    for await (const { offer, source } of new OfferRace(this.#components, hash).run(call)) {
-      const candidate = this.#admit(hash, offer, source, [])
-      // A cache may answer sooner than the neighbours, who have it by now.
-      if (candidate === undefined || candidate.kind === 'nar') continue
-      try {
-        await candidate.offer.fetch(castore, fetch.progress, call)
-        return await narCheck(candidate.claim, { trust, castore }, call)
-      } catch (fault) {
-        call.signal.throwIfAborted()
-        const flaw = flawOf(fault)
-        if (flaw !== undefined) candidate.offer.turnDown(flaw)
-        log.debug('what a neighbour pulled did not come', { source: source.name, error: fault })
-      }
-    }
-    return undefined
-  }
-
-  async #takeNar({ offer, nar }: NarCandidate, fetch: Fetch, call: Call): Promise<FinalClaim> {
-    const { castore, trust, log, spools } = this.#components
-    const { facts } = nar
-    if (spools !== undefined && facts.narSize >= STREAMED_BYTES_MIN) {
-      fetch.arrival ??= new NarArrival({ spools, castore, log }, facts)
-      const { arrival } = fetch
-      void arrival.begun(call).then(
-        () => fetch.arriving.resolve(arrival),
-        () => undefined, // everybody has left
-      )
-    }
-    const { pull } = fetch
-    const inner = pull === undefined ? call : narrowedCall(call, pull.lost)
-    const bytes = offer.nar(fetch.progress, inner)
-    const passed = fetch.arrival?.passing(bytes) ?? bytes
-    const ingested = await ingestNar(passed, castore, inner, {
-      narBytesMax: facts.narSize,
-      ...(pull && { onStored: (chunk) => pull.stored(chunk) }),
-    })
-    return trust.settleNar(nar, ingested)
   }
 
   /** Trusted offers as they come in: first the one described before, then all from each source. */
@@ -301,37 +173,11 @@ export class Substituter {
     const known = this.#known.get(key)
     const isDoubtful = known?.kind === 'content' && known.offer.isDoubtful === true
     if (known !== undefined && !isDoubtful) yield known
-    for await (const { offer, source } of new OfferRace(this.#components, hash).run(call)) {
-      const candidate = this.#admit(hash, offer, source, faults)
+    for await (const found of new OfferRace(this.#components, hash).run(call)) {
+      const candidate = admitOffer(hash, found, this.#components, faults)
       if (candidate !== undefined) yield candidate
     }
     if (known !== undefined && isDoubtful) yield known
-  }
-
-  #admit(
-    hash: Uint8Array,
-    offer: Offer,
-    source: SourceWatch,
-    faults: unknown[],
-  ): Candidate | undefined {
-    const { log, trust } = this.#components
-    const { storePath } = factsOf(offer)
-    if (Buffer.compare(storePath.hash, hash) !== 0) {
-      offer.turnDown('forged') // an answer for another path than asked
-      return undefined
-    }
-    try {
-      return offer.kind === 'nar'
-        ? { kind: 'nar', offer, nar: trust.admitNar(offer.facts, offer.keys) }
-        : { kind: 'content', offer, claim: trust.admit(offer.claim) }
-    } catch (fault) {
-      const flaw = flawOf(fault)
-      if (flaw === undefined) throw fault
-      log.debug('claim turned down', { source: source.name, storePath, flaw })
-      offer.turnDown(flaw)
-      if (flaw !== 'untrusted') faults.push(fault)
-      return undefined
-    }
   }
 }
 
@@ -339,19 +185,4 @@ function offersFailed(key: string, causes: unknown[]): SubstitutionError {
   const what = `${key} was offered, but could not be had`
   const fault = { code: 'offers-failed', storePathHash: key, causes } as const
   return new SubstitutionError(fault, what, { cause: causes[0] })
-}
-
-function flawOf(fault: unknown): OfferFlaw | undefined {
-  if (!(fault instanceof PathInfoError)) return undefined
-  switch (fault.fault.code) {
-    case 'untrusted':
-    case 'forged':
-    case 'nar-mismatch':
-      return fault.fault.code
-    case 'bad-path-info':
-    case 'bad-signature':
-    case 'not-held':
-    case 'too-many-choices':
-      return undefined
-  }
 }

@@ -37,6 +37,9 @@ export const UPSTREAM_STALL_MS = 30_000
 /** How many redirects are followed one after another. */
 export const REDIRECTS_MAX = 5
 
+/** How much of a body is read before anybody asks for it, in bytes. */
+const BODY_AHEAD_BYTES = 256 * 1024
+
 /** Bytes of the longest answer that is read only so that its connection can be used again. */
 const DISCARDED_BYTES = 64 * 1024
 
@@ -229,7 +232,9 @@ export class HttpCacheFiles implements CacheFiles {
     call: Call,
   ): Promise<Answer> {
     const { origin, pathname, search } = url
-    const asked = { origin, path: pathname + search, signal: call.signal, ...init }
+    const path = pathname + search
+    const shared = { signal: call.signal, highWaterMark: BODY_AHEAD_BYTES }
+    const asked = { origin, path, ...shared, ...init }
     this.#agent ??= agentOf(this.#init)
     const agent = await this.#agent
     for (let tries = 0; ; tries++) {

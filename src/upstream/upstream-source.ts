@@ -1,3 +1,6 @@
+import { CastoreError } from '../castore/castore-error.ts'
+import type { Node } from '../castore/model/node.ts'
+import { rootOfNarUrl } from '../castore/model/root-url.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
@@ -27,7 +30,10 @@ export const NAR_INFOS_BYTES_MAX = 16 * 1024 * 1024
 const NAR_INFO_BYTES = 1024
 const LISTED_BYTES = 256
 
-/** For how long a path is left alone of which a cache gave a wrong NAR, in milliseconds. */
+/**
+ * For how long a path is left alone of which a cache gave a wrong NAR, or the root that it named
+ * for it, in milliseconds.
+ */
 export const WRONG_MS = 10 * 60_000
 
 /** The priority of a cache that nobody has given one, as Nix has it for caches of one's own. */
@@ -35,6 +41,13 @@ const PRIORITY = 50
 
 /** What of the connections NARs may take, so that they do not keep narinfos waiting. */
 const NAR_SHARE = 0.75
+
+/** What a flaw of an offer says of the cache that made it. */
+const WORDS: Readonly<Record<Exclude<OfferFlaw, 'untrusted'>, string>> = {
+  forged: 'a signature was forged',
+  'nar-mismatch': 'a NAR was not the signed one',
+  'false-root': 'a castore root was not that of the signed NAR',
+}
 
 /** What a source is made of. */
 export interface UpstreamSourceComponents {
@@ -86,6 +99,8 @@ export class UpstreamSource implements PathSource {
   readonly #isShared: boolean
   readonly #misses: MissMemory
   readonly #wrong: MissMemory
+  /** The paths whose roots were false. */
+  readonly #falseRoots: MissMemory
   /** In the order of expiry. */
   readonly #narInfos = new Map<string, Kept>()
   #narInfoBytes = 0
@@ -107,6 +122,7 @@ export class UpstreamSource implements PathSource {
     this.#isShared = init.isShared ?? false
     this.#misses = new MissMemory({ clock }, { missMs: init.missMs ?? UPSTREAM_MISS_MS })
     this.#wrong = new MissMemory({ clock }, { missMs: WRONG_MS })
+    this.#falseRoots = new MissMemory({ clock }, { missMs: WRONG_MS })
     const connections = init.connectionsMax ?? UPSTREAM_CONNECTIONS_MAX
     this.#asking = new Semaphore(connections)
     this.#fetching = new Semaphore(Math.max(1, Math.floor(connections * NAR_SHARE)))
@@ -144,6 +160,7 @@ export class UpstreamSource implements PathSource {
     const key = encodeNixBase32(hash)
     this.#misses.forget(key)
     this.#wrong.forget(key)
+    this.#falseRoots.forget(key)
     this.#drop(key)
   }
 
@@ -151,6 +168,7 @@ export class UpstreamSource implements PathSource {
   forgetAll(): void {
     this.#misses.forgetAll()
     this.#wrong.forgetAll()
+    this.#falseRoots.forgetAll()
     this.#narInfos.clear()
     this.#narInfoBytes = 0
   }
@@ -171,6 +189,7 @@ export class UpstreamSource implements PathSource {
       facts: this.#factsOf(key, info),
       keys: this.#keys,
       isShared: this.#isShared,
+      root: this.#rootOf(key, info),
       nar: (progress, call) => this.#nar(key, info, progress, call),
       turnDown: (flaw) => this.#turnedDown(key, flaw),
     }
@@ -185,6 +204,22 @@ export class UpstreamSource implements PathSource {
       const what = `says of ${info.storePath} what can not be: ${error.message}`
       throw this.#noted(cacheError('wrong-content', this.name, what, error))
     }
+  }
+
+  /** The root that a narinfo names; undefined where it names none that could be the path's. */
+  #rootOf(key: string, { url, narSize }: NarInfo): Node | undefined {
+    if (this.#falseRoots.has(key)) return undefined
+    try {
+      const named = rootOfNarUrl(url)
+      if (named?.narSize === undefined || named.narSize === narSize) return named?.node
+      const what = `a NAR of ${named.narSize} bytes, where the narinfo says ${narSize}`
+      this.#log.debug('a root is of another NAR', { upstream: this.name, path: key, what })
+    } catch (error) {
+      if (!(error instanceof CastoreError)) throw error
+      // The cache may know what it means by its URL: the NAR will show.
+      this.#log.debug('a root can not be read', { upstream: this.name, path: key, error })
+    }
+    return undefined
   }
 
   async *#nar(
@@ -210,9 +245,9 @@ export class UpstreamSource implements PathSource {
 
   #turnedDown(key: string, flaw: OfferFlaw): void {
     if (flaw === 'untrusted') return
-    this.#leaveAlone(key)
-    const what = flaw === 'forged' ? 'a signature was forged' : 'a NAR was not the signed one'
-    this.#note(what, { path: key })
+    if (flaw === 'false-root') this.#falseRoots.remember(key)
+    else this.#leaveAlone(key)
+    this.#note(WORDS[flaw], { path: key })
   }
 
   #leaveAlone(key: string): void {

@@ -28,13 +28,18 @@ async function held(tree: Tree, castore = fresh()) {
 
 /** Counts what a copy says of itself. */
 function counting() {
-  const seen = { files: 0, bytes: 0, done: 0, doneBytes: 0, fetched: 0 }
+  const seen = { files: 0, bytes: 0, done: 0, doneBytes: 0, fetched: 0, directories: 0 }
   const listener: CopyListener = {
     onTotals: (files, bytes) => Object.assign(seen, { files, bytes }),
-    onFiles: (files, bytes, fetched) => {
-      seen.done += files
+    onDirectory: () => {
+      seen.directories++
+    },
+    onBytes: (bytes, fetched) => {
       seen.doneBytes += bytes
       seen.fetched += fetched
+    },
+    onFiles: (files) => {
+      seen.done += files
     },
   }
   return { seen, listener }
@@ -91,4 +96,46 @@ test('a wrong chunk is found out', async () => {
   }
   const { listener } = counting()
   await expect(copyContent(node, lying, fresh(), listener, call)).rejects.toThrow(/digest|hash/)
+})
+
+test('a Directory that is there on several levels goes in before all that refer to it', async () => {
+  const shared = directory({ small: file('small') })
+  const tree = directory({
+    a: directory({ shared }),
+    b: directory({ deep: directory({ shared }) }),
+  })
+  const { castore: from, node } = await held(tree)
+  const into = fresh()
+  await copyContent(node, from, into, counting().listener, call)
+  expect((await allBytes(renderNar(node, into, call))).equals(narOf(tree))).toBe(true)
+})
+
+test('of another version only those Directories are asked for that are not here', async () => {
+  const folder = (name: string) => directory({ [name]: file(name) })
+  const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`${i}`, folder(`${i}`)]))
+  const version = (name: string) =>
+    directory({
+      all: directory({ many: directory(many), [name]: folder(name) }),
+      rest: folder('x'),
+    })
+  const { castore: from, node } = await held(version('new'))
+  const { castore: into } = await held(version('old'))
+  const { seen, listener } = counting()
+  await copyContent(node, from, into, listener, call)
+  expect(seen.directories).toBe(3) // the root, `all` and `new`
+  expect((await allBytes(renderNar(node, into, call))).equals(narOf(version('new')))).toBe(true)
+  const whole = counting()
+  await copyContent(node, from, fresh(), whole.listener, call)
+  expect(whole.seen.directories).toBe(55)
+})
+
+test('whoever refuses the Directories is spared the blobs', async () => {
+  const { castore: from, node } = await held(TREE)
+  const { seen, listener } = counting()
+  const onDirectories = async (): Promise<void> => {
+    throw new Error('not these')
+  }
+  const copying = copyContent(node, from, fresh(), { ...listener, onDirectories }, call)
+  await expect(copying).rejects.toThrow('not these')
+  expect(seen.fetched).toBe(0)
 })

@@ -5,8 +5,8 @@ import { type CachedPath, cachedPath } from '../fixtures/cached-path.ts'
 import { noise } from '../fixtures/content.ts'
 
 /** Every so many paths one is long, so that it is passed on while it comes. */
-const LONG_EVERY = 6
-const LONG_BYTES = 6 * 1024 * 1024
+const LONG_EVERY = 12
+const LONG_BYTES = 5 * 1024 * 1024
 
 /** A binary cache whose paths come and go. */
 export interface ChangingCache extends AsyncDisposable {

@@ -35,12 +35,49 @@ test('it is passed on as it comes, to any number of readers, its end once it is 
   const readers = Array.from({ length: 5 }, () => allBytes(arrival.read(call)))
   const part = allBytes(arrival.read(call, { offset: 100_000, length: 50_000 }))
   expect((await passed(arrival, NAR)).equals(NAR)).toBe(true)
-  await arrival.begun(call)
   expect((await part).equals(NAR.subarray(100_000, 150_000))).toBe(true)
   for (const reader of readers) expect(await outcomeOf(reader)).toBe('pending')
   await arrival.settle(pathInfo, call)
   for (const reader of readers) expect((await reader).equals(NAR)).toBe(true)
   expect((await allBytes(arrival.read(call))).equals(NAR)).toBe(true) // from the castore now
+})
+
+test('a short one begins once it is proven, stored or not', async () => {
+  await using it = await world()
+  const { arrival, pathInfo } = it
+  const begun = arrival.begun(call)
+  await passed(arrival, NAR)
+  arrival.prove({ ...pathInfo, narSha256: new Uint8Array(32) })
+  expect(await outcomeOf(begun)).toBe('pending')
+  arrival.prove(pathInfo)
+  await begun
+  expect((await allBytes(arrival.read(call))).equals(NAR)).toBe(true)
+})
+
+test('one of two halves from two sources is not proven by the hash of the second', async () => {
+  await using it = await world()
+  const { arrival, pathInfo } = it
+  await passed(arrival, OTHER.subarray(0, 300_000))
+  await allBytes(arrival.read(call, { offset: 0, length: 1 }))
+  await passed(arrival, NAR)
+  arrival.prove(pathInfo)
+  const last = arrival.read(call, { offset: NAR.length - 1, length: 1 }).next()
+  expect(await outcomeOf(last)).toBe('pending')
+  await arrival.settle(pathInfo, call)
+  await expect(last).rejects.toThrow('was wrong')
+})
+
+test('what was wrong and given to nobody is forgotten when another source begins', async () => {
+  await using it = await world()
+  const { arrival, pathInfo } = it
+  const begun = arrival.begun(call)
+  await passed(arrival, OTHER)
+  expect(await outcomeOf(begun)).toBe('pending')
+  await passed(arrival, NAR)
+  arrival.prove(pathInfo)
+  await begun
+  expect((await allBytes(arrival.read(call))).equals(NAR)).toBe(true)
+  await arrival.settle(pathInfo, call)
 })
 
 test('a reader is given all but the end of what has come', async () => {

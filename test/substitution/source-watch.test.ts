@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { SymlinkNode } from '../../src/castore/model/node.ts'
 import { silentLog } from '../../src/foundation/log.ts'
-import type { Offer, PathSource } from '../../src/substitution/path-source.ts'
+import type { Offer, PathSource, RootOffer } from '../../src/substitution/path-source.ts'
 import { BENCH_MAX_MS, BENCH_MS, SourceWatch } from '../../src/substitution/source-watch.ts'
 import { call } from '../fixtures/content.ts'
 import { manualClock, settled } from '../foundation/manual-clock.ts'
@@ -17,6 +18,10 @@ class Fickle implements PathSource {
   // biome-ignore lint/correctness/useYield: it has nothing
   async *find(): AsyncGenerator<Offer> {
     if (!this.isUp) throw new Error('it is down')
+  }
+
+  async findRoot(): Promise<RootOffer> {
+    return { fetch: async () => undefined }
   }
 
   async probe(): Promise<void> {
@@ -78,4 +83,13 @@ test('at the start it is found out in the background whether it is there', async
   await settled()
   expect(watch.view.isBenched).toBe(true)
   await watch.stop()
+})
+
+test('one that is left alone is asked for no roots either', async () => {
+  const { source, watch, ask } = world()
+  const root = new SymlinkNode(Buffer.from('x'))
+  expect(await watch.findRoot(root, 1, call)).toBeDefined()
+  source.isUp = false
+  await expect(ask()).rejects.toThrow('it is down')
+  expect(await watch.findRoot(root, 1, call)).toBeUndefined()
 })

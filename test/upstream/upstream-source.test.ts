@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { SymlinkNode } from '../../src/castore/model/node.ts'
+import { encodeUrlRoot } from '../../src/castore/model/root-url.ts'
 import { silentLog } from '../../src/foundation/log.ts'
 import { type NarInfo, renderNarInfo } from '../../src/nix/nar-info.ts'
 import { FetchProgress } from '../../src/substitution/fetch-progress.ts'
@@ -23,6 +25,8 @@ import { memoryFiles } from './memory-files.ts'
 const PATH = pathNamed('hello')
 const NAR = noise(1_000)
 const NAME = `${PATH.hashText}.narinfo`
+
+const ROOT = new SymlinkNode(Buffer.from('/nix/store/elsewhere'))
 
 const INFO: NarInfo = {
   storePath: PATH,
@@ -102,6 +106,53 @@ test('a wrong NAR is a fault, and the path is left alone for a while', async () 
   expect(await find()).toEqual([])
   await clock.pass(WRONG_MS)
   expect(await find()).toHaveLength(1)
+})
+
+test('the root that a narinfo names goes with the offer', async () => {
+  for (const query of ['', `?narsize=${NAR.length}`, `?narsize=${NAR.length}&path=x`]) {
+    const { files, find } = made()
+    const url = `nar/snix-castore/${encodeUrlRoot(ROOT)}${query}`
+    files.files.set(NAME, Buffer.from(renderNarInfo({ ...INFO, url })))
+    files.files.set(url, NAR)
+    const [offer] = await find()
+    expect(offer?.root).toEqual(ROOT)
+    expect(Buffer.compare(await narOf(offer!), NAR)).toBe(0)
+  }
+})
+
+test.each([
+  INFO.url,
+  'nar/snix-castore/AAAA',
+  `nar/snix-castore/${encodeUrlRoot(ROOT)}?narsize=999`,
+  `nar/snix-castore/${encodeUrlRoot(ROOT)}?narsize=x`,
+  `nar/other-castore/${encodeUrlRoot(ROOT)}`,
+])('the URL %s names no root that could be the path’s, and is no fault', async (url) => {
+  const { source, files, find } = made()
+  files.files.set(NAME, Buffer.from(renderNarInfo({ ...INFO, url })))
+  const [offer] = await find()
+  expect(offer).toBeDefined()
+  expect(offer!.root).toBeUndefined()
+  expect(source.faults.count).toBe(0)
+})
+
+test('a false root is a fault, and not offered again for a while, though the NAR is', async () => {
+  const { clock, source, files, find } = made()
+  const url = `nar/tvix-castore/${encodeUrlRoot(ROOT)}`
+  files.files.set(NAME, Buffer.from(renderNarInfo({ ...INFO, url })))
+  const roots = async () => (await find()).map(({ root }) => root)
+  const [offer] = await find()
+  offer!.turnDown('false-root')
+  const what = 'a castore root was not that of the signed NAR'
+  expect(source.faults).toMatchObject({ count: 1, last: { what } })
+  expect(await roots()).toEqual([undefined])
+  await clock.pass(WRONG_MS)
+  expect(await roots()).toEqual([ROOT])
+  for (const forget of [() => source.forget(PATH.hash), () => source.forgetAll()]) {
+    offer!.turnDown('false-root')
+    expect(await roots()).toEqual([undefined])
+    forget()
+    expect(await roots()).toEqual([ROOT])
+  }
 })
 
 test('that nobody trusts what is said is no fault of the cache', async () => {

@@ -1,4 +1,5 @@
 import type { ChunkRef } from '../../castore/blob-store.ts'
+import { leavesFirst } from '../../castore/leaves-first.ts'
 import type { Directory } from '../../castore/model/directory.ts'
 import type { Node } from '../../castore/model/node.ts'
 import { BitSet } from '../../foundation/bit-set.ts'
@@ -11,7 +12,7 @@ import type {
   SourcedLayout,
   WantedBlob,
 } from './content-fetch-components.ts'
-import { fetchDirectories, leavesFirst } from './directory-fetch.ts'
+import { fetchDirectories } from './directory-fetch.ts'
 import type { HolderSet } from './holder-set.ts'
 import { fetchLayouts } from './layout-fetch.ts'
 import { LayoutSuspects } from './layout-suspects.ts'
@@ -36,6 +37,14 @@ export interface SwarmPart {
   readonly network: MemberWatchComponents['network']
 }
 
+/** What else a fetch does. */
+export interface ContentFetchInit {
+  /** A swarm that it takes part in; without one nobody is told of it. */
+  readonly part?: SwarmPart | undefined
+  /** Takes all Directories below the root before any blob is fetched. @throws to end the fetch */
+  readonly onDirectories?: (directories: readonly Directory[]) => Promise<void>
+}
+
 /** The blobs below a root; of those that are held, how they are cut. */
 interface Inventory {
   readonly blobs: readonly WantedBlob[]
@@ -54,11 +63,13 @@ export async function fetchContent(
   components: ContentFetchComponents,
   progress: FetchProgress,
   call: Call,
-  part?: SwarmPart,
+  { part, onDirectories }: ContentFetchInit = {},
 ): Promise<void> {
   if (root.type === 'symlink') return
+  const counting = { ...components, progress }
   const directories =
-    root.type === 'directory' ? await fetchDirectories(root.digest, holders, components, call) : []
+    root.type === 'directory' ? await fetchDirectories(root.digest, holders, counting, call) : []
+  await onDirectories?.(directories)
   const ordered = leavesFirst(directories)
   const inventory = await takeStock(
     root.type === 'file' ? [root] : blobsOf(ordered),

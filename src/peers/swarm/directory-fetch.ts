@@ -3,6 +3,7 @@ import type { DirectorySource } from '../../castore/directory-store.ts'
 import { Directory } from '../../castore/model/directory.ts'
 import type { Call } from '../../foundation/call.ts'
 import type { Digest } from '../../foundation/digest.ts'
+import type { FetchProgress } from '../../substitution/fetch-progress.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { WANTS_MAX, type Want } from '../exchange/want.ts'
 import { peerError } from '../peer-error.ts'
@@ -16,6 +17,11 @@ export const CLOSURE_BYTES_MAX = 256 * 1024 * 1024
 /** About how many bytes of Directories are expected, for the cap on what is in flight. */
 const EXPECTED_BYTES = 256 * 1024
 
+/** What it works with, and whom it tells how many have come. */
+export interface DirectoryFetchComponents extends ContentFetchComponents {
+  readonly progress?: Pick<FetchProgress, 'directoriesFetched'>
+}
+
 /**
  * All Directories below a root, parents first: from the local store where it has them, else from
  * the holders. Where parts of the tree are here, as of another version of the same thing, only the
@@ -26,10 +32,10 @@ const EXPECTED_BYTES = 256 * 1024
 export async function fetchDirectories(
   root: Digest,
   holders: HolderSet,
-  components: ContentFetchComponents,
+  components: DirectoryFetchComponents,
   call: Call,
 ): Promise<Directory[]> {
-  const intake = new DirectoryIntake(root)
+  const intake = new DirectoryIntake(root, components)
   const takeHeld = (): Promise<boolean> => intake.takeHeld(components.castore.directories, call)
   const ask = async (want: DirectoryWant): Promise<void> => {
     await fetchInto(intake, want, holders, components, call)
@@ -79,28 +85,6 @@ async function fetchInto(
   throw peerError({ code: 'no-holder', digest: intake.missing[0]!.hex }, failure)
 }
 
-/** The same Directories, every child before all that refer to it. */
-export function leavesFirst(directories: readonly Directory[]): Directory[] {
-  const byDigest = new Map(directories.map((directory) => [directory.digest.hex, directory]))
-  const ordered: Directory[] = []
-  // An explicit stack: a hostile tree may be deeper than the language's own.
-  const stack = directories.length > 0 ? [{ directory: directories[0]!, next: 0 }] : []
-  const met = new Set(stack.map(({ directory }) => directory.digest.hex))
-  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const entry = top.directory.entries[top.next++]
-    if (entry === undefined) {
-      ordered.push(top.directory)
-      stack.pop()
-      continue
-    }
-    if (entry.node.type !== 'directory' || met.has(entry.node.digest.hex)) continue
-    met.add(entry.node.digest.hex)
-    const child = byDigest.get(entry.node.digest.hex)
-    if (child !== undefined) stack.push({ directory: child, next: 0 })
-  }
-  return ordered
-}
-
 /**
  * Takes Directories as they come: the root first, then only what something before it refers to.
  * What was taken stays, whoever gave it: it is what its digest says.
@@ -108,9 +92,11 @@ export function leavesFirst(directories: readonly Directory[]): Directory[] {
 class DirectoryIntake {
   readonly #wanted: Map<string, Digest>
   readonly #taken = new Map<string, Directory>()
+  readonly #progress: DirectoryFetchComponents['progress']
   #bytes = 0
 
-  constructor(root: Digest) {
+  constructor(root: Digest, components: Pick<DirectoryFetchComponents, 'progress'>) {
+    this.#progress = components.progress
     this.#wanted = new Map([[root.hex, root]])
   }
 
@@ -165,6 +151,7 @@ class DirectoryIntake {
       const what = `more than ${CLOSURE_BYTES_MAX} bytes of Directories`
       throw peerError({ code: 'protocol-broken', peer, what })
     }
+    if (this.#progress !== undefined) this.#progress.directoriesFetched++
     this.#add(directory)
   }
 

@@ -1,9 +1,15 @@
 import type { Castore } from '../../castore/castore.ts'
-import { copyContent } from '../../castore/copy-content.ts'
+import { type CopyListener, copyContent } from '../../castore/copy-content.ts'
+import type { Node } from '../../castore/model/node.ts'
 import type { Call } from '../../foundation/call.ts'
 import type { PathInfo } from '../../pathinfo/path-info.ts'
 import type { FetchProgress } from '../../substitution/fetch-progress.ts'
-import type { ContentOffer, OfferFlaw, PathSource } from '../../substitution/path-source.ts'
+import type {
+  ContentOffer,
+  OfferFlaw,
+  PathSource,
+  RootOffer,
+} from '../../substitution/path-source.ts'
 import { remoteCastore } from './remote-castore.ts'
 import type { RemoteChannel } from './remote-channel.ts'
 import { RemotePathInfoStore } from './remote-path-info-store.ts'
@@ -45,6 +51,29 @@ export class RemotePathSource implements PathSource {
     await this.#pathInfos.get(NOBODYS_HASH, call)
   }
 
+  /** Whether its castore has a root, whatever paths it knows. */
+  async findRoot(root: Node, _narSize: number, call: Call): Promise<RootOffer | undefined> {
+    if (!(await this.#has(root, call))) return undefined
+    return {
+      fetch: async (into, { progress, onDirectories }, during) => {
+        const listener = { ...this.#listener(progress), onDirectories }
+        await copyContent(root, this.#castore, into, listener, during)
+      },
+    }
+  }
+
+  async #has(root: Node, call: Call): Promise<boolean> {
+    const { blobs, directories } = this.#castore
+    switch (root.type) {
+      case 'symlink':
+        return false
+      case 'directory':
+        return (await directories.get(root.digest, call)) !== undefined
+      case 'file':
+        return (await blobs.layouts([root.digest], call))[0] !== undefined
+    }
+  }
+
   #offer(pathInfo: PathInfo): ContentOffer {
     return {
       kind: 'content',
@@ -55,17 +84,23 @@ export class RemotePathSource implements PathSource {
     }
   }
 
-  #listener(progress: FetchProgress) {
+  #listener(progress: FetchProgress): CopyListener {
     return {
-      onTotals: (files: number, bytes: number) => {
-        progress.filesTotal += files
-        progress.bytesTotal += bytes
+      onDirectory: () => {
+        progress.directoriesFetched++
       },
-      onFiles: (files: number, bytes: number, fetched: number) => {
-        progress.filesDone += files
+      onTotals: (files, bytes) => {
+        progress.restart()
+        progress.filesTotal = files
+        progress.bytesTotal = bytes
+      },
+      onBytes: (bytes, fetched) => {
         progress.bytesDone += bytes
         progress.bytesFetched += fetched
         if (fetched > 0) progress.peers.add(this.name)
+      },
+      onFiles: (files) => {
+        progress.filesDone += files
       },
     }
   }

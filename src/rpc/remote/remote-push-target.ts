@@ -1,6 +1,7 @@
 import { EMPTY_BLOB } from '../../castore/blob-store.ts'
 import type { Castore, ReadableCastore } from '../../castore/castore.ts'
 import { contentBelow, missingContent } from '../../castore/content-below.ts'
+import { leavesFirst } from '../../castore/leaves-first.ts'
 import type { FileNode } from '../../castore/model/node.ts'
 import type { Call } from '../../foundation/call.ts'
 import { readAhead } from '../../foundation/read-ahead.ts'
@@ -54,7 +55,7 @@ export class RemotePushTarget implements PushTarget {
       call.signal.throwIfAborted()
     }
     if (directories.length > 0) {
-      await this.#remote.directories.put(directories.toReversed(), call)
+      await this.#remote.directories.put(leavesFirst(directories), call)
     }
     // What is held here is said by its owner; whether that counts over there is for them to judge.
     const claim = asFinal(this.#trust.admit({ pathInfo, origin: 'owner' }))!

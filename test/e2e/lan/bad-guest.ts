@@ -17,6 +17,8 @@ export interface BadNodeInit {
   /** Multiaddresses of whom it is to be connected with. */
   readonly bootstrap: readonly string[]
   readonly publicKey: string
+  /** Whether it looks for neighbours by mDNS; it does by default. */
+  readonly mdns?: boolean
   /** What it claims to have, and has. */
   readonly storePath: string
 }

@@ -25,7 +25,7 @@ function tell(words: object): void {
 const node = await peerNode({
   listen: init.listen,
   holes: init.bootstrap,
-  mdns: true,
+  mdns: init.mdns ?? true,
   trustedKeys: [PublicKey.parse(init.publicKey)],
   secretKey: undefined,
 })

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline } from 'node:stream/promises'
@@ -10,7 +10,8 @@ import { promisify } from 'node:util'
 import type { Content } from './content.ts'
 import { type LabLan, makeLabLan } from './lan.ts'
 import { copies, type Report, timed } from './report.ts'
-import { type LabOptions, scratchDirectory, within } from './world.ts'
+import { serveDirectory } from './serve-directory.ts'
+import { type LabOptions, scratchDirectory } from './world.ts'
 
 const run = promisify(execFile)
 
@@ -18,8 +19,6 @@ const run = promisify(execFile)
 const PYTHON = '/usr/bin/python3'
 
 const BITTORRENT = fileURLToPath(new URL('bittorrent.py', import.meta.url))
-
-const SERVING_MS = 10_000
 
 /** A file that all machines but the first are to get from it. */
 interface Cargo {
@@ -65,18 +64,7 @@ export const nginx: Baseline = {
   name: 'nginx',
   missing: async () => await failure('nginx', ['-v'], 'nginx (Debian: nginx-light)'),
   race: async (lan, { file, sha256 }, scratch) => {
-    const prefix = join(scratch, 'nginx')
-    await mkdir(prefix)
-    await writeFile(join(prefix, 'nginx.conf'), nginxConfig(prefix, dirname(file)))
-    lan.spawn(0, ['nginx', '-p', prefix, '-c', join(prefix, 'nginx.conf')], { stdio: 'ignore' })
-    const url = `http://${lan.nodes[0]!.address}/cargo`
-    const probe = ['curl', '--silent', '--fail', '--head', '--output', '/dev/null', url]
-    const isServing = () =>
-      lan.exec(0, probe).then(
-        () => true,
-        () => false,
-      )
-    if (!(await within(SERVING_MS, isServing))) throw new Error('nginx does not answer')
+    const url = await serveDirectory(lan, 0, { root: dirname(file), scratch }, 'cargo')
     const wrong: string[] = []
     const get = ['bash', '-c', `curl --silent --fail ${url} | sha256sum`]
     const start = performance.now()
@@ -139,18 +127,6 @@ async function speaking(child: ChildProcess): Promise<Peer> {
   })
   await ready.promise
   return { child, done: done.promise }
-}
-
-function nginxConfig(prefix: string, root: string): string {
-  return `
-    user root; daemon off; master_process off; pid ${prefix}/pid; error_log stderr crit;
-    events { worker_connections 256; }
-    http {
-      access_log off; sendfile on; tcp_nopush on;
-      client_body_temp_path ${prefix}/b; proxy_temp_path ${prefix}/p; fastcgi_temp_path ${prefix}/f;
-      uwsgi_temp_path ${prefix}/u; scgi_temp_path ${prefix}/s;
-      server { listen 80; root ${root}; }
-    }`
 }
 
 async function failure(

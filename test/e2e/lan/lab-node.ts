@@ -21,6 +21,8 @@ export interface LabNodeInit {
   /** For its state and its sockets; it is there already. */
   readonly directory: string
   readonly args: readonly string[]
+  /** The port of its gateway on its own machine; else a socket's file. */
+  readonly gatewayPort?: number
 }
 
 /**
@@ -60,8 +62,9 @@ export class LabNode implements AsyncDisposable {
 
   /** Starts it again on the state that it left. */
   async restart(): Promise<void> {
-    const { place, directory, args } = this.#init
-    const sockets = ['--gateway', `unix:${this.#gateway}`, '--rpc', this.#rpc]
+    const { place, directory, args, gatewayPort: port } = this.#init
+    const gateway = port === undefined ? `unix:${this.#gateway}` : `127.0.0.1:${port}`
+    const sockets = ['--gateway', gateway, '--rpc', this.#rpc]
     const places = ['--state', join(directory, 'state'), '--listen', this.address]
     this.#daemon = await startDaemon({
       namespace: place.namespace,

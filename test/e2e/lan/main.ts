@@ -7,13 +7,14 @@ import { CONTENTS } from './scenarios/at-once.ts'
 import { blob } from './scenarios/blob.ts'
 import { churn } from './scenarios/churn.ts'
 import { closure } from './scenarios/closure.ts'
+import { fleet } from './scenarios/fleet.ts'
 import { hostile } from './scenarios/hostile.ts'
 import { staggered } from './scenarios/staggered.ts'
 import { version } from './scenarios/version.ts'
 import type { LabOptions } from './world.ts'
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  ...{ blob, closure, staggered, churn, hostile, version },
+  ...{ blob, closure, staggered, churn, hostile, version, fleet },
 }
 
 const BASELINES: readonly Baseline[] = [nginx, bitTorrent]

@@ -75,7 +75,7 @@ export async function openWorld(
   const dispose = (): Promise<void> => owned.disposeAsync()
   const parts = { lan, seed, fetchers, publicKey: key.public, scratch }
   const world = { ...parts, [Symbol.asyncDispose]: dispose }
-  await met(world).catch(async (error) => {
+  await meshed(seed, fetchers).catch(async (error) => {
     await dispose()
     throw error
   })
@@ -88,14 +88,14 @@ export async function plant(world: World, content: Content, name: string): Promi
   return (await importPath(client, content.path, { name }, call)).storePath
 }
 
-/** Waits until every node is connected with the seed, and for a while until each is with all. */
-async function met({ seed, fetchers }: World): Promise<void> {
-  const { peerId } = await seed.status()
+/** Waits until nodes are all connected with one of them, and for a while until each is with all. */
+export async function meshed(first: LabNode, others: readonly LabNode[]): Promise<void> {
+  const { peerId } = await first.status()
   const connections = async (): Promise<string[][]> =>
-    await Promise.all(fetchers.map(async (it) => (await it.peers()).map(({ id }) => id)))
+    await Promise.all(others.map(async (it) => (await it.peers()).map(({ id }) => id)))
   const isSeeded = async () => (await connections()).every((ids) => ids.includes(peerId))
-  if (!(await within(CONNECTED_MS, isSeeded))) throw new Error('not all nodes found the seed')
-  const isMeshed = async () => (await connections()).every((ids) => ids.length >= fetchers.length)
+  if (!(await within(CONNECTED_MS, isSeeded))) throw new Error('not all nodes found the first')
+  const isMeshed = async () => (await connections()).every((ids) => ids.length >= others.length)
   if (!(await within(MESHED_MS, isMeshed))) console.error('not all nodes have found each other')
 }
 

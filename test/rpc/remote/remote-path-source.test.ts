@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
+import { DirectoryNode, FileNode, SymlinkNode } from '../../../src/castore/model/node.ts'
 import { MemoryRecordStore } from '../../../src/castore/stores/memory-record-store.ts'
 import { recordCastore } from '../../../src/castore/stores/record-castore.ts'
+import { Digest } from '../../../src/foundation/digest.ts'
 import { systemClock } from '../../../src/foundation/system-clock.ts'
 import { ingestNar } from '../../../src/nar/ingest-nar.ts'
 import { renderNar } from '../../../src/nar/render-nar.ts'
@@ -51,6 +53,34 @@ test('a path of another store is offered, and its content comes chunk by chunk',
   expect(progress).toMatchObject({ filesTotal: 2, filesDone: 2, bytesTotal: 2_000_005 })
   expect(progress.bytesFetched).toBe(2_000_005)
   expect([...progress.peers]).toEqual(['far'])
+})
+
+test('a root that it has is brought, whatever paths it knows', async () => {
+  await using it = await world()
+  const { node } = await ingestNar(inPieces(NAR, [1 << 16]), it.node.castore, call)
+  const offer = await it.source.findRoot(node, NAR.length, call)
+  const into = recordCastore({ records: new MemoryRecordStore() })
+  const progress = new FetchProgress()
+  const shown: number[] = []
+  const onDirectories = async (directories: readonly unknown[]): Promise<void> => {
+    shown.push(directories.length)
+  }
+  await offer!.fetch(into, { progress, onDirectories }, call)
+  expect(shown).toEqual([1])
+  expect((await allBytes(renderNar(node, into, call))).equals(NAR)).toBe(true)
+  expect(progress).toMatchObject({ directoriesFetched: 1, bytesFetched: 2_000_005 })
+})
+
+test('a root that it does not have is none', async () => {
+  await using it = await world()
+  const digest = Digest.ofContent(Buffer.from('nowhere'))
+  for (const root of [
+    new DirectoryNode(digest, 1),
+    new FileNode(digest, 7, false),
+    new SymlinkNode(Buffer.from('x')),
+  ]) {
+    expect(await it.source.findRoot(root, 100, call)).toBeUndefined()
+  }
 })
 
 test('what it does not have is no offer, and no fault', async () => {
