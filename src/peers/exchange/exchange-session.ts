@@ -27,6 +27,9 @@ export const OPEN_MAX = 128
 /** How many cancelled requests may still be answered before the channel is given up. */
 export const CANCELLED_MAX = 256
 
+/** Answers that content comes in. */
+const CONTENT: readonly Answer['type'][] = ['chunks', 'directories', 'layout']
+
 /** What comes in answer to a want, apart from its end. */
 export type AnswerItem = Exclude<Answer, { type: 'done' } | { type: 'refused' }>
 
@@ -48,11 +51,18 @@ export interface Ask {
   readonly onAnswer: (answer: AnswerItem) => void | Promise<void>
 }
 
+/** When a peer last said something, and how many bytes the channel had brought by then. */
+interface Sign {
+  readonly atMs: number
+  readonly bytes: number
+}
+
 interface OpenRequest {
   readonly ask: Ask
   readonly pending: Promise<void>[]
   readonly done: PromiseWithResolvers<void>
-  lastSign: number
+  readonly askedMs: number
+  lastSign: Sign
 }
 
 /**
@@ -71,6 +81,10 @@ export class ExchangeSession {
   readonly #open = new Map<number, OpenRequest>()
   readonly #cancelled = new Set<number>()
   #lastId = 0
+  /** Content that the peer has brought, in bytes, answers about paths not counted. */
+  #contentBytes = 0
+  /** When it had last brought {@link STALL_BYTES} more of it. */
+  #lastBrought: Sign = { atMs: 0, bytes: 0 }
   #failure: PeerError | undefined
 
   constructor(
@@ -105,7 +119,8 @@ export class ExchangeSession {
     this.#lastId = (this.#lastId + 1) >>> 0 || 1
     const id = this.#lastId
     const done = Promise.withResolvers<void>()
-    const request: OpenRequest = { ask, pending: [], done, lastSign: this.#clock.now() }
+    const lastSign = this.#sign()
+    const request: OpenRequest = { ask, pending: [], done, askedMs: lastSign.atMs, lastSign }
     this.#open.set(id, request)
     const over = new AbortController()
     const onAbort = (): void => done.reject(call.signal.reason)
@@ -127,6 +142,21 @@ export class ExchangeSession {
     }
   }
 
+  /**
+   * For how long content has been waited for that was asked of the peer, while it brought none
+   * worth speaking of, for this or another request, in ms; 0 where none is waited for.
+   */
+  get waitedMs(): number {
+    let sinceMs: number | undefined
+    for (const { ask, askedMs } of this.#open.values()) {
+      if (ask.lasts === true || ask.want.type === 'path-infos') continue
+      sinceMs = Math.min(sinceMs ?? askedMs, askedMs)
+    }
+    const isBringing = this.#channel.partialBytes >= STALL_BYTES
+    if (sinceMs === undefined || isBringing) return 0
+    return this.#clock.now() - Math.max(sinceMs, this.#lastBrought.atMs)
+  }
+
   /** Ends the channel; requests under way throw. */
   close(): void {
     this.#channel.abort(new Error('the session is over'))
@@ -140,7 +170,8 @@ export class ExchangeSession {
       this.#onLateAnswer(id, answer)
       return
     }
-    request.lastSign = this.#clock.now()
+    request.lastSign = this.#sign()
+    if (CONTENT.includes(answer.type)) this.#countContent(frame.length)
     if (answer.type === 'done') {
       request.done.resolve()
     } else if (answer.type === 'refused') {
@@ -149,6 +180,12 @@ export class ExchangeSession {
     } else {
       this.#take(request, answer)
     }
+  }
+
+  #countContent(bytes: number): void {
+    this.#contentBytes += bytes
+    if (this.#contentBytes - this.#lastBrought.bytes < STALL_BYTES) return
+    this.#lastBrought = { atMs: this.#clock.now(), bytes: this.#contentBytes }
   }
 
   #take(request: OpenRequest, answer: AnswerItem): void {
@@ -182,15 +219,23 @@ export class ExchangeSession {
   async #watch(id: number, request: OpenRequest, over: AbortSignal): Promise<void> {
     const begunMs = this.#clock.now()
     const silenceMs = request.ask.silenceMs ?? this.#stallMs
+    let since = request.lastSign
     try {
       for (;;) {
-        const bytesBefore = this.#channel.receivedBytes
-        await this.#clock.sleep(silenceMs, { signal: over })
-        const nowMs = this.#clock.now()
-        const trickled = this.#channel.receivedBytes - bytesBefore < STALL_BYTES
-        const isSilent = trickled && nowMs - this.#lastSignUpTo(id, request) >= silenceMs
-        const isTooLong = request.ask.lasts !== true && nowMs - begunMs >= REQUEST_MS_MAX
-        if (isSilent || isTooLong) break
+        // From the last sign on: who looks at set times sees some silences late by as much again.
+        const waitMs = Math.max(0, since.atMs + silenceMs - this.#clock.now())
+        await this.#clock.sleep(waitMs, { signal: over })
+        const sign = this.#lastSignUpTo(id, request)
+        const isTooLong =
+          request.ask.lasts !== true && this.#clock.now() - begunMs >= REQUEST_MS_MAX
+        if (isTooLong) break
+        if (sign.atMs > since.atMs) {
+          since = sign
+          continue
+        }
+        // A long frame is no sign before it is whole.
+        if (this.#channel.receivedBytes - since.bytes < STALL_BYTES) break
+        since = this.#sign()
       }
       request.done.reject(peerError({ code: 'stalled', peer: this.peer }))
     } catch {
@@ -199,12 +244,16 @@ export class ExchangeSession {
   }
 
   /** Requests are answered about in order: a sign for an earlier one counts for the later. */
-  #lastSignUpTo(id: number, request: OpenRequest): number {
-    let lastSign = request.lastSign
-    for (const [other, { lastSign: sign }] of this.#open) {
-      if (other < id) lastSign = Math.max(lastSign, sign)
+  #lastSignUpTo(id: number, request: OpenRequest): Sign {
+    let last = request.lastSign
+    for (const [other, { lastSign }] of this.#open) {
+      if (other < id && lastSign.atMs > last.atMs) last = lastSign
     }
-    return lastSign
+    return last
+  }
+
+  #sign(): Sign {
+    return { atMs: this.#clock.now(), bytes: this.#channel.receivedBytes }
   }
 
   #end(failure: PeerError): void {

@@ -171,6 +171,42 @@ test('a silent peer is stalled after its time, and not before', async () => {
   expect(await fault).toBe('stalled')
 })
 
+test('silence is counted from the last sign of life on', async () => {
+  const { ask, answer, clock } = world()
+  const fault = faultOf(ask())
+  await settled()
+  await clock.pass(1)
+  await answer(1, chunkAt(0))
+  await clock.pass(STALL_MS - 1)
+  expect(await Promise.race([fault, settled().then(() => 'waiting')])).toBe('waiting')
+  await clock.pass(1)
+  expect(await fault).toBe('stalled')
+})
+
+test('it is known for how long content is waited for, whatever else is answered', async () => {
+  const { session, ask, answer, clock } = world()
+  expect(session.waitedMs).toBe(0)
+  const onAnswer = (): void => undefined
+  const question: Want = { type: 'path-infos', hashes: [noise(20)] }
+  const asked = [session.request({ want: question, bytes: 1, onAnswer }, call)]
+  await settled()
+  await clock.pass(100)
+  expect(session.waitedMs).toBe(0) // not for content
+  asked.push(ask(), ask())
+  await settled()
+  await clock.pass(100)
+  await answer(1, { type: 'absent', indices: [0] }, DONE)
+  await answer(2, chunkAt(0, 100))
+  expect(session.waitedMs).toBe(100) // that was next to nothing
+  await answer(3, chunkAt(0, 100_000))
+  await clock.pass(10)
+  expect(session.waitedMs).toBe(10)
+  await answer(2, DONE)
+  await answer(3, DONE)
+  await Promise.all(asked)
+  expect(session.waitedMs).toBe(0)
+})
+
 test('every sign of life gives more time, but not for ever', async () => {
   const { ask, answer, clock } = world()
   const fault = faultOf(ask())
