@@ -91,6 +91,13 @@ export class PeerSource implements PathSource {
     this.#searches = new Allowance(components, rate)
   }
 
+  /** There are neighbours, none of them prompt. */
+  get isDoubtful(): boolean {
+    const { network, ledger } = this.#components
+    const neighbours = network.connected()
+    return neighbours.length > 0 && !neighbours.some(({ id }) => ledger.isPrompt(id))
+  }
+
   async *find(hash: Uint8Array, call: Call): AsyncGenerator<Offer> {
     const inquiry = new Inquiry(this.#components, hash)
     const neighbours = inquiry.neighbours()
@@ -250,10 +257,10 @@ class PeerOffer implements ContentOffer {
     return this.#hasFailed
   }
 
-  /** Nobody is left of its holders who is welcome: silent ones cost seconds each. */
+  /** Nobody is left of its holders who is prompt: silent ones cost seconds each. */
   get isDoubtful(): boolean {
     const { ledger } = this.#components
-    for (const peer of this.#holders) if (ledger.standing(peer) === 'welcome') return false
+    for (const peer of this.#holders) if (ledger.isPrompt(peer)) return false
     return true
   }
 
@@ -272,12 +279,18 @@ class PeerOffer implements ContentOffer {
     }
   }
 
+  tooSlow(): void {
+    for (const peer of this.#holders) this.#components.client.noteDelay(peer)
+  }
+
   turnDown(flaw: OfferFlaw): void {
+    const { ledger, client } = this.#components
     // Other people's paths are no offence. Nor is a false signature: whoever passed the path on to
     // this peer may have added it, to have honest holders banned.
+    if (flaw === 'forged') for (const peer of this.claimants) ledger.misled(peer)
     if (flaw !== 'nar-mismatch') return
     for (const peer of this.claimants) {
-      this.#components.client.reportError(peer, peerError({ code: 'claim-false', peer }))
+      client.reportError(peer, peerError({ code: 'claim-false', peer }))
     }
   }
 }
@@ -297,5 +310,9 @@ class PeerRootOffer implements RootOffer {
   async fetch(into: Castore, { progress, onDirectories }: RootListener, call: Call): Promise<void> {
     const components = { ...this.#components, castore: into }
     await fetchContent(this.#root, this.#holders, components, progress, call, { onDirectories })
+  }
+
+  tooSlow(): void {
+    for (const peer of this.#holders) this.#components.client.noteDelay(peer)
   }
 }

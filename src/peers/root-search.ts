@@ -67,8 +67,9 @@ export class RootSearch {
     if (root.type === 'symlink') return holders
     const found = Promise.withResolvers<void>()
     const connected = shuffled(network.connected(), random).map(({ id }) => id)
-    const welcome = connected.filter((id) => ledger.standing(id) === 'welcome')
-    const asked = welcome.slice(0, ROOT_NEIGHBOURS_MAX).map(async (peer) => {
+    // Its cache has the path for sure: who kept others waiting of late is not waited for.
+    const prompt = connected.filter((id) => ledger.isPrompt(id))
+    const asked = prompt.slice(0, ROOT_NEIGHBOURS_MAX).map(async (peer) => {
       // Not ended with the question: who stays silent is to be known as silent.
       if (!(await this.#asked(peer, root, unhurriedCall()))) return
       holders.add(peer)

@@ -2,7 +2,7 @@ import { type Call, narrowedCall } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import { unlessAborted } from '../foundation/single-flight.ts'
 import { waitUpTo } from '../foundation/wait-up-to.ts'
-import type { Offer } from './path-source.ts'
+import { isDoubtful, type Offer } from './path-source.ts'
 import { type Turn, turnsOf } from './source-order.ts'
 import type { SourceWatch } from './source-watch.ts'
 
@@ -12,20 +12,36 @@ export interface FoundOffer {
   readonly source: SourceWatch
 }
 
+/** A source that is being asked. */
+interface Asking {
+  readonly source: SourceWatch
+  /** Whether it has no head start any more. */
+  isOvertaken: boolean
+  /** Whether the source whose turn is next is asked by now, as well. */
+  hasPassedOn: boolean
+}
+
+interface WaitingOffer extends FoundOffer {
+  readonly asking: Asking
+  readonly taken: PromiseWithResolvers<void>
+}
+
 /**
  * Asks several sources for one path: each has a head start before the next one, which is asked at
- * once where it has nothing. Offers come in the order that they arrive. A source that takes longer
- * than its history explains is not waited for.
+ * once where it has nothing, or nothing that is good enough. Offers come in the order that they
+ * arrive, but doubtful ones after all that other sources have. A source that takes longer than its
+ * history explains is not waited for.
  */
 export class OfferRace {
   readonly #sources: readonly SourceWatch[]
   readonly #clock: Clock
   readonly #hash: Uint8Array
   readonly #turns: readonly Turn[]
-  readonly #offers: (FoundOffer & { readonly taken: PromiseWithResolvers<void> })[] = []
+  readonly #offers: WaitingOffer[] = []
   readonly #over = new AbortController()
+  readonly #running = new Set<Asking>()
   #next = 0
-  #running = 0
+  #lastAsked: Asking | undefined
   #hasFound = false
   #isWhole: boolean
   #changed = Promise.withResolvers<void>()
@@ -50,13 +66,16 @@ export class OfferRace {
     const inner = narrowedCall(call, this.#over.signal)
     try {
       for (;;) {
-        const found = this.#offers.shift()
+        const found = this.#takeOffer()
         if (found !== undefined) {
           yield found
           found.taken.resolve()
+          // It was not enough, or something else is looked for already.
+          if (this.#offers.length === 0) this.#hasFound = false
+          if (this.#lastAsked?.isOvertaken === true) this.#passOn(this.#lastAsked, inner)
           continue
         }
-        if (this.#running === 0 && !this.#askNext(inner)) return
+        if (this.#running.size === 0 && !this.#askNext(inner)) return
         await unlessAborted(this.#changed.promise, call.signal)
       }
     } finally {
@@ -81,33 +100,64 @@ export class OfferRace {
     }
   }
 
+  /** The first that is not doubtful; a doubtful one where no other source may have another. */
+  #takeOffer(): WaitingOffer | undefined {
+    const isDue = ({ offer, source }: WaitingOffer): boolean =>
+      !isDoubtful(offer) || (this.#next >= this.#turns.length && this.#isLast(source))
+    const at = this.#offers.findIndex(isDue)
+    return at < 0 ? undefined : this.#offers.splice(at, 1)[0]
+  }
+
+  /** Whether no other source is being asked. */
+  #isLast(source: SourceWatch): boolean {
+    for (const other of this.#running) if (other.source !== source) return false
+    return true
+  }
+
+  /** Asks the next source, where there is one, and the one before it has not done so yet. */
+  #passOn(asking: Asking, call: Call): void {
+    if (asking.hasPassedOn) return
+    asking.hasPassedOn = true
+    this.#askNext(call)
+  }
+
   #askNext(call: Call): boolean {
     const turn = this.#turns[this.#next++]
     if (turn === undefined) return false
     const source = this.#sources.find(({ name }) => name === turn.name)!
-    this.#running++
-    void this.#ask(source, turn, call).finally(() => {
-      this.#running--
-      if (!this.#hasFound) this.#askNext(call)
+    const asking: Asking = { source, isOvertaken: false, hasPassedOn: false }
+    this.#lastAsked = asking
+    this.#running.add(asking)
+    void this.#ask(asking, turn, call).finally(() => {
+      this.#running.delete(asking)
+      if (!this.#hasFound) this.#passOn(asking, call)
       this.#tell()
     })
     return true
   }
 
+  /** Takes an offer; resolves once its source is to look further. */
+  async #take(offer: Offer, asking: Asking, call: Call, timed: Call): Promise<void> {
+    const { source } = asking
+    const taken = Promise.withResolvers<void>()
+    this.#offers.push({ offer, source, asking, taken })
+    this.#tell()
+    if (isDoubtful(offer)) return this.#passOn(asking, call)
+    this.#hasFound = true
+    // A source looks further only where what it has offered was not enough.
+    await unlessAborted(taken.promise, timed.signal)
+  }
+
   /** Never throws. */
-  async #ask(source: SourceWatch, turn: Turn, call: Call): Promise<void> {
-    const asking = new AbortController()
-    const timed = narrowedCall(call, asking.signal)
+  async #ask(asking: Asking, turn: Turn, call: Call): Promise<void> {
+    const { source } = asking
+    const ending = new AbortController()
+    const timed = narrowedCall(call, ending.signal)
     let hasAnswered = false
     const answers = (async () => {
       for await (const offer of source.find(this.#hash, timed)) {
         hasAnswered = true
-        this.#hasFound = true
-        const taken = Promise.withResolvers<void>()
-        this.#offers.push({ offer, source, taken })
-        this.#tell()
-        // A source looks further only where what it has offered was not enough.
-        await unlessAborted(taken.promise, timed.signal)
+        await this.#take(offer, asking, call, timed)
       }
       hasAnswered = true
     })().catch(() => {
@@ -116,13 +166,14 @@ export class OfferRace {
     try {
       const headStart = await waitUpTo(this.#clock, turn.headStartMs, answers, call)
       if (headStart) return
-      if (!this.#hasFound) this.#askNext(call)
+      asking.isOvertaken = true
+      if (!this.#hasFound) this.#passOn(asking, call)
       const patienceMs = turn.patienceMs - turn.headStartMs
       if (await waitUpTo(this.#clock, patienceMs, answers, call)) return
       if (hasAnswered) return await answers // it has offered, and goes on looking for others
       source.failed(new Error(`no answer in ${turn.patienceMs} ms`))
       this.#isWhole = false
-      asking.abort(new Error('it took too long'))
+      ending.abort(new Error('it took too long'))
     } catch {
       // Enough was offered, or whoever asked has left.
     }

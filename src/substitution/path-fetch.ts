@@ -6,11 +6,13 @@ import type { SpoolStore } from '../foundation/spool.ts'
 import { ingestNar } from '../nar/ingest-nar.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { FinalClaim, TrustPolicy } from '../pathinfo/trust-policy.ts'
+import type { CandidateQueue, NextCandidate } from './candidate-queue.ts'
 import { FetchProgress } from './fetch-progress.ts'
 import { type Candidate, factsOfCandidate } from './known-offers.ts'
 import { NarArrival } from './nar-arrival.ts'
 import { narCheck } from './nar-check.ts'
 import { admitOffer, flawOf } from './offer-admission.ts'
+import { OfferPace } from './offer-pace.ts'
 import { OfferRace } from './offer-race.ts'
 import type { Pull, PullSharing } from './pull-sharing.ts'
 import { fetchByRoot } from './root-fetch.ts'
@@ -57,12 +59,18 @@ export class PathFetch implements Disposable {
 
   /**
    * What an offer brought, whole and checked; undefined where it came to nothing, which goes to
-   * `faults`. @throws the call's reason
+   * `faults`, or where it is put last in the queue because it takes too long.
+   * @throws the call's reason
    */
-  async take(candidate: Candidate, call: Call): Promise<FinalClaim | undefined> {
+  async take(
+    { candidate, isLast }: NextCandidate,
+    queue: Pick<CandidateQueue, 'hasAnother' | 'putLast'>,
+    call: Call,
+  ): Promise<FinalClaim | undefined> {
     try {
       if (candidate.kind === 'nar') return await this.#takeOfCache(candidate, call)
-      return await this.#takeContent(candidate, call)
+      if (isLast) return await this.#takeContent(candidate, call)
+      return await this.#takeUnlessSlow(candidate, queue, call)
     } catch (fault) {
       call.signal.throwIfAborted()
       turnDown(candidate, fault)
@@ -87,6 +95,29 @@ export class PathFetch implements Disposable {
   [Symbol.dispose](): void {
     this.#pull?.[Symbol.dispose]()
     this.#arriving.resolve(undefined)
+  }
+
+  /** Content that is given up for a while where nothing comes and somebody else has it. */
+  async #takeUnlessSlow(
+    candidate: ContentCandidate,
+    queue: Pick<CandidateQueue, 'hasAnother' | 'putLast'>,
+    call: Call,
+  ): Promise<FinalClaim | undefined> {
+    const { castore, log } = this.#components
+    const { offer, claim } = candidate
+    const pace = new OfferPace(
+      { ...this.#components, progress: this.progress },
+      {
+        onStall: () => offer.tooSlow?.(),
+        hasAnother: (waiting) => queue.hasAnother(waiting),
+      },
+    )
+    if (!(await pace.during((timed) => offer.fetch(castore, this.progress, timed), call))) {
+      log.debug('an offer is put last', { storePath: claim.pathInfo.storePath })
+      queue.putLast(candidate)
+      return undefined
+    }
+    return await narCheck(claim, this.#components, call)
   }
 
   async #takeContent({ offer, claim }: ContentCandidate, call: Call): Promise<FinalClaim> {

@@ -27,7 +27,10 @@ interface Offered {
 export interface ContentOffer extends Offered {
   readonly kind: 'content'
   readonly claim: Claim
-  /** Whether all who would bring it have failed since: whoever else has the path is tried first. */
+  /**
+   * Whether all who would bring it have failed, or kept others waiting: whoever else has the path
+   * is tried first.
+   */
   readonly isDoubtful?: boolean
   /**
    * Brings the whole content below the claim's root into the castore, all of it checked against
@@ -35,6 +38,8 @@ export interface ContentOffer extends Offered {
    * @throws whatever kept it from that
    */
   fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void>
+  /** Tells the source that nothing has come for a while, though it may yet. */
+  tooSlow?(): void
 }
 
 /**
@@ -79,6 +84,8 @@ export interface RootOffer {
    * fetched again. @throws whatever kept it from that, or what the listener throws
    */
   fetch(into: Castore, listener: RootListener, call: Call): Promise<void>
+  /** Tells the source that it does not come fast enough, before it is given up. */
+  tooSlow?(): void
 }
 
 /** The port to where paths may come from: neighbours, the DHT, upstream caches. */
@@ -88,6 +95,8 @@ export interface PathSource {
   readonly priority: number
   /** How long `find` takes at the most, in ms, where it keeps to limits of its own. */
   readonly limitMs?: number
+  /** Whether whatever it could offer now is likely to be doubtful: others do not wait for it. */
+  readonly isDoubtful?: boolean
   /**
    * Asks around for a path by the hash part of its name. Cheap: no content is fetched. Yields each
    * distinct claim once, as it comes in; nothing where nobody has the path.
@@ -102,6 +111,11 @@ export interface PathSource {
   hasNews?(hash: Uint8Array, sinceMs: number): boolean
   /** Whether the source can be reached at all; one without it is always worth asking. @throws */
   probe?(call: Call): Promise<void>
+}
+
+/** Whether whoever else has the path is tried first. */
+export function isDoubtful(offer: Offer): boolean {
+  return offer.kind === 'content' && offer.isDoubtful === true
 }
 
 /** What is said of the path that is offered. */

@@ -92,7 +92,8 @@ async function bring(
   const pace = new Pace({ clock, progress }, { narSize })
   for await (const { offer, source } of whoHas(rooted, sources, call)) {
     try {
-      await pace.during((timed) => offer.fetch(castore, listener, timed), call)
+      const fetch = (timed: Call): Promise<void> => offer.fetch(castore, listener, timed)
+      await pace.during(fetch, () => offer.tooSlow?.(), call)
       return true
     } catch (error) {
       call.signal.throwIfAborted()
@@ -167,10 +168,15 @@ class Pace {
     this.#untilMs = components.clock.now() + Math.max(ROOT_STALL_MS, allMs)
   }
 
-  /** @throws DeadlineError, or as the work */
-  async during(work: (timed: Call) => Promise<void>, call: Call): Promise<void> {
+  /** @throws DeadlineError, once `onSlow` is told; or as the work */
+  async during(
+    work: (timed: Call) => Promise<void>,
+    onSlow: () => void,
+    call: Call,
+  ): Promise<void> {
     const over = new AbortController()
     const tooSlow = new AbortController()
+    tooSlow.signal.addEventListener('abort', onSlow, { once: true }) // before the work hears of it
     const watching = this.#watch(tooSlow, over).catch(() => undefined) // cut short below
     try {
       await work(narrowedCall(call, tooSlow.signal))

@@ -26,6 +26,8 @@ export interface SourceView {
   readonly priority: number
   /** Whether it failed a moment ago, and is left alone. */
   readonly isBenched: boolean
+  /** Whether what it has is likely to be no good, so that nobody else waits for it. */
+  readonly isDoubtful?: boolean
   /** What it usually takes to answer, in ms; undefined before it ever has. */
   readonly latencyMs: number | undefined
   /** How long it may take whatever its history, in ms: it keeps to a limit of its own. */
@@ -54,14 +56,16 @@ export function turnsOf(views: readonly SourceView[]): readonly Turn[] {
         (a.latencyMs ?? UNPROVEN_MS) - (b.latencyMs ?? UNPROVEN_MS) ||
         (a.name < b.name ? -1 : 1),
     )
-    .map(({ name, latencyMs, ownLimitMs }) => ({
+    .map(({ name, isDoubtful, latencyMs, ownLimitMs }) => ({
       name,
-      headStartMs: Math.min(
-        latencyMs === undefined ? HEAD_START_MS : HEAD_START_RATIO * latencyMs,
-        HEAD_START_MAX_MS,
-      ),
+      headStartMs: isDoubtful === true ? 0 : headStartOf(latencyMs),
       patienceMs: ownLimitMs ?? patienceOf(latencyMs),
     }))
+}
+
+function headStartOf(latencyMs: number | undefined): number {
+  const ms = latencyMs === undefined ? HEAD_START_MS : HEAD_START_RATIO * latencyMs
+  return Math.min(ms, HEAD_START_MAX_MS)
 }
 
 function patienceOf(latencyMs: number | undefined): number {

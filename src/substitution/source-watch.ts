@@ -72,9 +72,9 @@ export class SourceWatch implements Service {
   }
 
   get view(): SourceView {
-    const { name, priority, limitMs } = this.source
+    const { name, priority, limitMs: ownLimitMs, isDoubtful = false } = this.source
     const latencyMs = this.#latencyMs
-    return { name, priority, isBenched: this.#isBenched, latencyMs, ownLimitMs: limitMs }
+    return { name, priority, isBenched: this.#isBenched, isDoubtful, latencyMs, ownLimitMs }
   }
 
   get report(): SourceReport {

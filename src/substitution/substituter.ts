@@ -5,6 +5,7 @@ import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import { CandidateQueue } from './candidate-queue.ts'
 import type { FetchProgress } from './fetch-progress.ts'
 import { type Candidate, factsOfCandidate, KnownOffers } from './known-offers.ts'
 import { MissMemory } from './miss-memory.ts'
@@ -12,6 +13,7 @@ import type { NarArrival } from './nar-arrival.ts'
 import { admitOffer } from './offer-admission.ts'
 import { OfferRace } from './offer-race.ts'
 import { PathFetch, type PathFetchComponents } from './path-fetch.ts'
+import { isDoubtful } from './path-source.ts'
 import { SubstitutionError } from './substitution-error.ts'
 import type { UseTracker } from './use-tracker.ts'
 
@@ -143,9 +145,13 @@ export class Substituter {
     using _lease = leases?.begin()
     using fetch = new PathFetch(this.#components)
     this.#fetches.set(key, fetch)
+    const offered = (inner: Call) => this.#offered(hash, key, fetch.faults, inner)
     try {
-      for await (const candidate of this.#offered(hash, key, fetch.faults, call)) {
-        const final = await fetch.take(candidate, call)
+      await using queue = new CandidateQueue(offered, call)
+      for (;;) {
+        const next = await queue.next()
+        if (next === undefined) break
+        const final = await fetch.take(next, queue, call)
         if (final !== undefined) await pathInfos.put([final], call)
         this.#known.forget(key)
         if (final === undefined) continue
@@ -171,13 +177,13 @@ export class Substituter {
     call: Call,
   ): AsyncGenerator<Candidate> {
     const known = this.#known.get(key)
-    const isDoubtful = known?.kind === 'content' && known.offer.isDoubtful === true
-    if (known !== undefined && !isDoubtful) yield known
+    const isLate = known !== undefined && isDoubtful(known.offer)
+    if (known !== undefined && !isLate) yield known
     for await (const found of new OfferRace(this.#components, hash).run(call)) {
       const candidate = admitOffer(hash, found, this.#components, faults)
       if (candidate !== undefined) yield candidate
     }
-    if (known !== undefined && isDoubtful) yield known
+    if (known !== undefined && isLate) yield known
   }
 }
 

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import { renderNar } from '../../src/nar/render-nar.ts'
+import { FetchProgress } from '../../src/substitution/fetch-progress.ts'
 import type { ContentOffer } from '../../src/substitution/path-source.ts'
+import { until } from '../fixtures/await-peers.ts'
+import { goesSilent, misbehave } from '../fixtures/bad-peers.ts'
 import { allBytes, call, collect, noise } from '../fixtures/content.ts'
 import { connected, type PeerNode, peerNode, storePath, takeIn } from '../fixtures/peer-node.ts'
 import { directory, file, inPieces, narOf, symlink, type Tree } from '../nar/trees.ts'
@@ -92,4 +95,35 @@ test('an offer is doubtful once none of its holders is welcome any more', async 
   expect(offer.isDoubtful).toBe(false)
   b.ledger.report(a.host.id, 'stalled', 'it said nothing')
   expect(offer.isDoubtful).toBe(true)
+})
+
+test('an offer is doubtful once its holders have wasted time, and so is the source', async () => {
+  await using a = await peerNode()
+  await using b = await peerNode({ bootstrap: [a] })
+  await connected(a, b)
+  const { storePath } = await takeIn(a, 'slow', inPieces(narOf(file('x')), [MIB]))
+  const [offer] = (await collect(b.source.find(storePath.hash, call))) as [ContentOffer]
+  offer.tooSlow!() // it was not asked for anything, and so it is not what is waited for
+  expect([offer.isDoubtful, b.source.isDoubtful]).toEqual([false, false])
+  offer.turnDown('forged')
+  expect([offer.isDoubtful, b.source.isDoubtful]).toEqual([true, true])
+  expect(b.ledger.standing(a.host.id)).toBe('welcome')
+})
+
+test('a peer that brings no content that is waited for is noted, and asked last', async () => {
+  await using a = await peerNode()
+  await using b = await peerNode({ bootstrap: [a] })
+  await connected(a, b)
+  const { storePath } = await takeIn(a, 'silent', inPieces(narOf(file('x')), [MIB]))
+  misbehave(a, goesSilent)
+  const [offer] = (await collect(b.source.find(storePath.hash, call))) as [ContentOffer]
+  const leaving = new AbortController()
+  const fetching = offer.fetch(b.castore, new FetchProgress(), leaving).catch(() => undefined)
+  await until(() => {
+    offer.tooSlow!()
+    return offer.isDoubtful === true
+  })
+  expect(b.ledger.standing(a.host.id)).toBe('welcome')
+  leaving.abort()
+  await fetching
 })

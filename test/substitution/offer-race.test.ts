@@ -8,7 +8,7 @@ import { HEAD_START_MAX_MS, UNPROVEN_MS } from '../../src/substitution/source-or
 import { SourceWatch } from '../../src/substitution/source-watch.ts'
 import { pathInfoOf, pathNamed } from '../fixtures/claims.ts'
 import { call } from '../fixtures/content.ts'
-import { type ManualClock, manualClock, settled } from '../foundation/manual-clock.ts'
+import { type ManualClock, manualClock, outcomeOf, settled } from '../foundation/manual-clock.ts'
 
 const { hash } = pathNamed('wanted')
 
@@ -163,3 +163,61 @@ test('the only one, where it keeps to a limit of its own, is asked without ado',
   expect((await none).done).toBe(true)
   expect(second.race.isWhole).toBe(false)
 })
+
+function doubtfulOffer(name: string): Offer {
+  return Object.assign(offerOf(name), { isDoubtful: true })
+}
+
+test('a doubtful offer gives way at once, and comes where others have nothing', async () => {
+  const clock = manualClock()
+  const [a, b] = [new Puppet('a', { priority: 0 }), new Puppet('b', { priority: 1 })]
+  const { offers } = race(clock, a, b)
+  const first = offers.next()
+  await settled()
+  await a.answer(doubtfulOffer('wanted'))
+  expect(b.asked).toBe(1)
+  expect(await outcomeOf(first)).toBe('pending')
+  await b.answer()
+  expect((await first).value?.source.name).toBe('a')
+  expect((await offers.next()).done).toBe(true)
+})
+
+test('a doubtful offer comes after those that others have', async () => {
+  const clock = manualClock()
+  const [a, b] = [new Puppet('a', { priority: 0 }), new Puppet('b', { priority: 1 })]
+  const { offers } = race(clock, a, b)
+  const first = offers.next()
+  await settled()
+  await a.answer(doubtfulOffer('wanted'))
+  await b.answer(offerOf('wanted'))
+  expect((await first).value?.source.name).toBe('b')
+  expect((await offers.next()).value?.source.name).toBe('a')
+  await offers.return(undefined)
+})
+
+test('where an offer was no good, its source holds up no other with its search', async () => {
+  const clock = manualClock()
+  const slow = new Searcher('slow')
+  const other = new Puppet('other', { priority: 1 })
+  const { offers } = race(clock, slow, other)
+  expect((await offers.next()).value?.source.name).toBe('slow')
+  const second = offers.next()
+  await settled()
+  await clock.pass(HEAD_START_MAX_MS)
+  expect(other.asked).toBe(1)
+  await other.answer(offerOf('wanted'))
+  expect((await second).value?.source.name).toBe('other')
+  await offers.return(undefined)
+})
+
+/** A source that has an offer at once, and looks for another one for ever. */
+class Searcher extends Puppet {
+  constructor(name: string) {
+    super(name, { priority: 0, limitMs: 60_000 })
+  }
+
+  override async *find(hash_: Uint8Array, findCall: Call): AsyncGenerator<Offer> {
+    yield offerOf('wanted')
+    yield* super.find(hash_, findCall)
+  }
+}

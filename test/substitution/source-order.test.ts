@@ -36,6 +36,11 @@ test('who is benched is left out', () => {
   expect(names(view('gone', { isBenched: true, priority: 0 }), view('here'))).toEqual(['here'])
 })
 
+test('who is likely to have nothing that is good has no head start', () => {
+  const [turn] = turnsOf([view('doubtful', { isDoubtful: true }), view('other')])
+  expect(turn).toMatchObject({ name: 'doubtful', headStartMs: 0 })
+})
+
 test('nobody is waited for longer than its history explains', () => {
   const patience = (latencyMs: number | undefined, ownLimitMs?: number): number =>
     turnsOf([view('it', { latencyMs, ownLimitMs })])[0]!.patienceMs

@@ -4,6 +4,7 @@ import { MemoryRecordStore } from '../../src/castore/stores/memory-record-store.
 import { recordCastore } from '../../src/castore/stores/record-castore.ts'
 import type { Call } from '../../src/foundation/call.ts'
 import { silentLog } from '../../src/foundation/log.ts'
+import { unlessAborted } from '../../src/foundation/single-flight.ts'
 import { ingestNar } from '../../src/nar/ingest-nar.ts'
 import { PathFacts } from '../../src/pathinfo/path-facts.ts'
 import { PathInfo } from '../../src/pathinfo/path-info.ts'
@@ -13,6 +14,7 @@ import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
 import type { FetchProgress } from '../../src/substitution/fetch-progress.ts'
 import { OFFER_MS } from '../../src/substitution/known-offers.ts'
 import { MISS_MS } from '../../src/substitution/miss-memory.ts'
+import { OFFER_LOOK_MS, OFFER_STALL_MS } from '../../src/substitution/offer-pace.ts'
 import type {
   ContentOffer,
   NarOffer,
@@ -25,7 +27,7 @@ import { SubstitutionError } from '../../src/substitution/substitution-error.ts'
 import { KEYS, pathNamed } from '../fixtures/claims.ts'
 import { call } from '../fixtures/content.ts'
 import { watched } from '../fixtures/watched.ts'
-import { manualClock, settled } from '../foundation/manual-clock.ts'
+import { type ManualClock, manualClock, settled } from '../foundation/manual-clock.ts'
 import { directory, file, inPieces, narOf } from '../nar/trees.ts'
 
 const nar = narOf(directory({ a: file('content') }))
@@ -53,6 +55,7 @@ class FakeOffer implements ContentOffer {
   readonly claim: ContentOffer['claim']
   readonly flaws: OfferFlaw[] = []
   fetches = 0
+  delays = 0
   readonly #fetch: (into: Castore, call: Call) => Promise<unknown>
 
   constructor(
@@ -66,6 +69,10 @@ class FakeOffer implements ContentOffer {
   async fetch(into: Castore, _: unknown, fetchCall: Call): Promise<void> {
     this.fetches++
     await this.#fetch(into, fetchCall)
+  }
+
+  tooSlow(): void {
+    this.delays++
   }
 
   turnDown(flaw: OfferFlaw): void {
@@ -103,6 +110,14 @@ function world(...offersBySource: Offer[][]) {
   })
   return { castore, pathInfos, sources, clock, substituter }
 }
+
+/** Lets time pass in steps, as whoever looks from time to time needs it. */
+async function passes(clock: ManualClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += OFFER_LOOK_MS) await clock.pass(OFFER_LOOK_MS)
+  await settled()
+}
+
+const never = new Promise<void>(() => undefined)
 
 const fails = async (): Promise<never> => {
   throw new Error('the cable is cut')
@@ -194,6 +209,60 @@ describe('obtaining', () => {
     sources[0]!.offers.length = 0
     expect(await substituter.obtain(hash, call)).toBeDefined()
     expect(doubtful.fetches).toBe(1)
+  })
+
+  test('of what is offered at once, doubtful offers come after what other sources have', async () => {
+    const [doubtful, other] = [new FakeOffer(signed, fails), new FakeOffer(signed)]
+    Object.assign(doubtful, { isDoubtful: true })
+    const { substituter } = world([doubtful], [other])
+    expect(await substituter.obtain(hash, call)).toBeDefined()
+    expect([doubtful.fetches, other.fetches]).toEqual([0, 1])
+  })
+
+  test('what does not come is left for what another source has, and its own is told', async () => {
+    const silent = new FakeOffer(signed, (_, { signal }) => unlessAborted(never, signal))
+    const other = new FakeOffer(signed)
+    const { substituter, sources, clock } = world([silent], [other])
+    const obtained = substituter.obtain(hash, call)
+    await settled()
+    expect(sources[1]!.finds).toBe(0)
+    await passes(clock, OFFER_STALL_MS)
+    expect(await obtained).toBeDefined()
+    expect([silent.fetches, silent.delays, other.fetches]).toEqual([1, 1, 1])
+  })
+
+  test('and comes again, to be waited for, where the others come to nothing', async () => {
+    const waits: PromiseWithResolvers<void>[] = []
+    const slow = new FakeOffer(signed, async (into, { signal }) => {
+      const wait = Promise.withResolvers<void>()
+      waits.push(wait)
+      await unlessAborted(wait.promise, signal)
+      await taken(nar, into)
+    })
+    const { substituter, clock } = world([slow], [new FakeOffer(signed, fails)])
+    const obtained = substituter.obtain(hash, call)
+    await settled()
+    await passes(clock, OFFER_STALL_MS)
+    expect(slow.fetches).toBe(2)
+    await passes(clock, 10 * OFFER_STALL_MS)
+    expect(slow.fetches).toBe(2)
+    waits[1]!.resolve()
+    expect(await obtained).toBeDefined()
+  })
+
+  test('what does not come is waited for where nobody else has it', async () => {
+    const wait = Promise.withResolvers<void>()
+    const slow = new FakeOffer(signed, async (into, { signal }) => {
+      await unlessAborted(wait.promise, signal)
+      await taken(nar, into)
+    })
+    const { substituter, clock } = world([slow], [])
+    const obtained = substituter.obtain(hash, call)
+    await settled()
+    await passes(clock, 10 * OFFER_STALL_MS)
+    wait.resolve()
+    expect(await obtained).toBeDefined()
+    expect(slow.fetches).toBe(1)
   })
 
   test('nobody has it: nothing, not an error', async () => {

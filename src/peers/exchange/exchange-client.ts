@@ -13,6 +13,12 @@ import { type Ask, ExchangeSession, SMALL_ANSWER_BYTES } from './exchange-sessio
 /** How many bytes of large answers may be on their way from all peers together. */
 export const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 
+/**
+ * Who has brought nothing for so long, in milliseconds, when a fetch does not get on or another had
+ * to step in, is one of those that kept it waiting. Whoever brings anything does not, however slow.
+ */
+export const DELAY_MS_MIN = 750
+
 /** What a channel is for. News has one of its own, so as not to wait behind content. */
 type Purpose = 'answers' | 'news'
 
@@ -58,6 +64,14 @@ export class ExchangeClient {
       if (!call.signal.aborted && isOfNote) this.reportError(peer, error)
       throw error
     }
+  }
+
+  /** A fetch does not get on: tells the ledger where it is this peer that it waits for. */
+  noteDelay(peer: string): void {
+    const waitedMs = this.#sessions.get(keyOf('answers', peer))?.waitedMs ?? 0
+    if (waitedMs < DELAY_MS_MIN) return
+    this.#log.debug('peer keeps a fetch waiting', { peer, waitedMs })
+    this.#ledger.delayed(peer)
   }
 
   /** Tells the ledger what an error says of a peer, and acts on it. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../../foundation/clock.ts'
 import type { BanList } from './ban-list.ts'
 import { CONSEQUENCES, type Misdeed } from './misdeed.ts'
+import { Promptness } from './promptness.ts'
 
 /** Whether a peer is asked: gladly, not for a while, or never again. */
 export type Standing = 'welcome' | 'idle' | 'banned'
@@ -41,9 +42,11 @@ export class PeerLedger {
   readonly #clock: Clock
   readonly #bans: BanList | undefined
   readonly #entries = new Map<string, Entry>()
+  readonly #promptness: Promptness
 
   constructor(components: { clock: Clock; bans?: BanList }) {
     this.#clock = components.clock
+    this.#promptness = new Promptness(components)
     this.#bans = components.bans
     for (const { peer, sinceMs, reason } of components.bans?.bans ?? []) {
       const entry = { offences: 1, lastOffence: sinceMs, idleUntil: 0, banned: true, reason }
@@ -84,6 +87,26 @@ export class PeerLedger {
     return entry.idleUntil > this.#clock.now() ? 'idle' : 'welcome'
   }
 
+  /** A fetch waited for it in vain. No offence: it changes nothing but {@link isPrompt}. */
+  delayed(peer: string): void {
+    this.#promptness.delayed(peer)
+  }
+
+  /** It made an offer that was no good, whoever may be to blame. No offence either. */
+  misled(peer: string): void {
+    this.#promptness.misled(peer)
+  }
+
+  /** It has brought so many bytes of content, which are right. */
+  brought(peer: string, bytes: number): void {
+    this.#promptness.brought(peer, bytes)
+  }
+
+  /** Whether a peer is welcome, and worth asking before others, caches above all. */
+  isPrompt(peer: string): boolean {
+    return this.standing(peer) === 'welcome' && this.#promptness.isPrompt(peer)
+  }
+
   /** Why a peer is not welcome, in words. */
   reason(peer: string): string | undefined {
     return this.standing(peer) === 'welcome' ? undefined : this.#entries.get(peer)?.reason
@@ -100,6 +123,7 @@ export class PeerLedger {
   /** Forgets all that a peer has done, lies included; says whether there was anything. */
   pardon(peer: string): boolean {
     this.#bans?.remove(peer)
+    this.#promptness.forget(peer)
     return this.#entries.delete(peer)
   }
 

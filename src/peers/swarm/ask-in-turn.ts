@@ -4,9 +4,9 @@ import { PeerError } from '../peer-error.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
 
 /**
- * Asks holders, welcome ones first and otherwise in random order, until `ask` says that nothing is
- * left to ask for. A holder's failure leads to the next; other errors are thrown. Says whether
- * everything came, and the last failure.
+ * Asks holders, prompt ones first, then welcome ones, and otherwise in random order, until `ask`
+ * says that nothing is left to ask for. A holder's failure leads to the next; other errors are
+ * thrown. Says whether everything came, and the last failure.
  */
 export async function askInTurn(
   holders: Iterable<string>,
@@ -37,6 +37,9 @@ function nextHolder(
   { ledger, random }: { ledger: PeerLedger; random: Random },
 ): string | undefined {
   const left = shuffled([...holders], random).filter((peer) => !asked.has(peer))
-  const welcome = left.find((peer) => ledger.standing(peer) === 'welcome')
-  return welcome ?? left.find((peer) => ledger.standing(peer) === 'idle')
+  return (
+    left.find((peer) => ledger.isPrompt(peer)) ??
+    left.find((peer) => ledger.standing(peer) === 'welcome') ??
+    left.find((peer) => ledger.standing(peer) === 'idle')
+  )
 }

@@ -157,7 +157,7 @@ async function fetchPieces(
   const sizes = Array.from({ length: pieces.size }, (_, piece) => intake.bytesMissing(piece))
   const view = new SwarmView({ self: part?.self ?? '', sizes })
   const transport = new PieceExchange(
-    { client: components.client, intake, pieces, progress },
+    { client: components.client, ledger: components.ledger, intake, pieces, progress },
     { whole: call },
   )
   const fetch = new PieceFetch({ ...components, view, transport }, listenerOf(part))

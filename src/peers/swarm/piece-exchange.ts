@@ -4,6 +4,7 @@ import type { ExchangeClient } from '../exchange/exchange-client.ts'
 import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { WANTS_MAX } from '../exchange/want.ts'
 import { peerError } from '../peer-error.ts'
+import type { PeerLedger } from '../standing/peer-ledger.ts'
 import type { TakenChunk } from './blob-intake.ts'
 import type { PieceEvents, PieceTransport } from './piece-fetch.ts'
 import type { Pieces } from './pieces.ts'
@@ -26,7 +27,10 @@ export interface PieceIntake {
 
 /** What it works with. */
 export interface PieceExchangeComponents {
-  readonly client: Pick<ExchangeClient, 'ask' | 'reportError'>
+  readonly client: Pick<ExchangeClient, 'ask' | 'reportError'> &
+    Partial<Pick<ExchangeClient, 'noteDelay'>>
+  /** Who is told what peers have brought; without it, nobody. */
+  readonly ledger?: Pick<PeerLedger, 'brought'>
   readonly intake: PieceIntake
   readonly pieces: Pieces
   readonly progress: FetchProgress
@@ -67,7 +71,7 @@ export class PieceExchange implements PieceTransport {
     events: PieceEvents,
     call: Call,
   ): Promise<void> {
-    const { client, pieces, intake } = this.#components
+    const { client, ledger, pieces, intake } = this.#components
     const refs = chunks.map((chunk) => pieces.chunks[chunk]!)
     const digests = refs.map(({ digest }) => digest)
     const bytes = refs.reduce((sum, { size }) => sum + size, 0)
@@ -81,8 +85,10 @@ export class PieceExchange implements PieceTransport {
     }
     const store = async (): Promise<void> => {
       const taken = arrivals.splice(0)
+      const takenBytes = arrivedBytes
       arrivedBytes = 0
       await intake.take(peer, taken, this.#whole)
+      ledger?.brought(peer, takenBytes)
       const touched = new Set(taken.map(({ chunk }) => pieces.pieceOf(chunk)))
       for (const piece of touched) if (intake.isHere(piece)) events.onHere(piece)
     }
@@ -106,10 +112,16 @@ export class PieceExchange implements PieceTransport {
       return arrived instanceof Promise ? arrived.then(take) : take(arrived)
     }
     const want = { type: 'chunks', digests, packed: true } as const
+    // Another was faster: heard before the request is taken back, while it is known who is silent.
+    const onAbort = (): void => {
+      if (!this.#whole.signal.aborted) client.noteDelay?.(peer)
+    }
+    call.signal.addEventListener('abort', onAbort, { once: true })
     try {
       await client.ask(peer, { want, bytes, onAnswer }, call)
       for (const index of unanswered) events.onLacking(pieces.pieceOf(chunks[index]!))
     } finally {
+      call.signal.removeEventListener('abort', onAbort)
       if (!this.#whole.signal.aborted) await this.#storeLast(peer, store)
     }
   }
