@@ -55,7 +55,11 @@ export async function openUpstream(
         },
       )
       for (const note of url.notes) components.log.warn(note, { upstream: url.name })
-      return opened(source, () => files.close())
+      return {
+        ...opened(source, () => files.close()),
+        // Before any source is timed: it would keep this process busy meanwhile.
+        start: async () => await files.prepare?.(),
+      }
     }
   }
 }

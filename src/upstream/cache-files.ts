@@ -37,6 +37,11 @@ export interface CacheFiles extends CacheReader {
    * @throws CacheError; what the body throws
    */
   put(name: string, body: CacheFileBody, type: string, call: Call): Promise<void>
+  /**
+   * Loads what it works with, where that takes long: what else is timed meanwhile would seem slow.
+   * Nothing is reached; without this it is loaded when it is first needed.
+   */
+  prepare?(): Promise<void>
   /** Ends what goes on, and gives up all connections. */
   close(): Promise<void>
 }

@@ -140,6 +140,10 @@ export class S3CacheFiles implements CacheFiles {
     }
   }
 
+  async prepare(): Promise<void> {
+    await loadSdk()
+  }
+
   async close(): Promise<void> {
     if (this.#client === undefined) return
     const { client } = await this.#client
@@ -186,7 +190,7 @@ export class S3CacheFiles implements CacheFiles {
   }
 
   async #open(): Promise<{ readonly sdk: Sdk; readonly client: S3Client }> {
-    const sdk = await import('@aws-sdk/client-s3')
+    const sdk = await loadSdk()
     const { location, connectionsMax, connectMs, answerMs } = this.#init
     const { region, endpoint, profile, scheme } = location
     const config: S3ClientConfig = {
@@ -234,6 +238,10 @@ export class S3CacheFiles implements CacheFiles {
     if (systemErrorCode(error) !== undefined) return errorOfRequest(this.name, error)
     return cacheError('broken', this.name, what, error)
   }
+}
+
+async function loadSdk(): Promise<Sdk> {
+  return await import('@aws-sdk/client-s3')
 }
 
 function statusOf(error: unknown): number | undefined {

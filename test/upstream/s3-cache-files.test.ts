@@ -45,6 +45,11 @@ function refusal(status: string, code: string): Misdeed {
   return answering(status, ['content-type: application/xml'], body)
 }
 
+test('what it works with can be loaded before anybody is there to be reached', async () => {
+  await using files = opened(1)
+  await files.prepare()
+})
+
 describe('a bucket', () => {
   test.each<[string, string, CacheFault['code'] | 'absent']>([
     ['404 Not Found', 'NoSuchKey', 'absent'],
