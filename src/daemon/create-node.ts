@@ -14,7 +14,7 @@ import { unhurriedCall } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log, LogOf } from '../foundation/log.ts'
 import { RateLimit } from '../foundation/rate-limit.ts'
-import { type Service, startAll, stopAll } from '../foundation/service.ts'
+import { type Service, startAll, stopAll, stoppedTogether } from '../foundation/service.ts'
 import { SpoolDirectory } from '../foundation/spool.ts'
 import { systemClock } from '../foundation/system-clock.ts'
 import { systemRandom } from '../foundation/system-random.ts'
@@ -142,8 +142,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     janitor,
     ...adopting.services,
     ...mirrorsOf({ ...storage, targets, signer, log: logOf('push') }, config),
-    rpc,
-    gateway,
+    // Each gives what is under way some seconds: one after the other would be too long.
+    stoppedTogether('faces', [rpc, gateway]),
   ]
   const start = (): Promise<void> => startAll(services)
   const stop = (): Promise<void> => stopAll(services)

@@ -34,3 +34,19 @@ export async function stopAll(services: readonly Service[]): Promise<void> {
   }
   if (errors.length > 0) throw new AggregateError(errors, 'some services did not stop cleanly')
 }
+
+/**
+ * Services as one: they start in turn, and stop at the same time, so that what each of them waits
+ * for is waited for once.
+ */
+export function stoppedTogether(name: string, services: readonly Service[]): Service {
+  return {
+    name,
+    start: () => startAll(services),
+    stop: async () => {
+      const outcomes = await Promise.allSettled(services.map((service) => service.stop()))
+      const errors = outcomes.flatMap((it) => (it.status === 'rejected' ? [it.reason] : []))
+      if (errors.length > 0) throw new AggregateError(errors, `${name} did not stop cleanly`)
+    },
+  }
+}

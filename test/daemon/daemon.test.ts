@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { get, type IncomingMessage } from 'node:http'
+import { connect } from 'node:http2'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -53,6 +54,26 @@ async function answerOf(node: DaemonProcess, storePath: string): Promise<Incomin
   const info = parseNarInfo(await (await fetch(`${node.gatewayUrl}/${hash}.narinfo`)).text())
   const [answer] = await once(get(`${node.gatewayUrl}/${info.url}`), 'response')
   return answer
+}
+
+/** Begins a gRPC call, and never sends all of what it asks. */
+async function withOpenCall(node: DaemonProcess) {
+  const session = connect(`http://${node.rpc}`)
+  session.on('error', () => undefined) // it is cut
+  await once(session, 'connect')
+  const open = session.request({
+    ':method': 'POST',
+    ':path': '/grpc.health.v1.Health/Check',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  })
+  open.on('error', () => undefined)
+  open.write(Buffer.from([0, 0, 0, 0, 9]))
+  // What is answered on the same connection later says that the call has begun.
+  await new Promise<void>((resolve, reject) => {
+    session.ping((error) => (error === null ? resolve() : reject(error)))
+  })
+  return { isCut: () => open.destroyed, [Symbol.dispose]: () => session.destroy() }
 }
 
 test('a second node on the same state says so and ends', async () => {
@@ -158,9 +179,10 @@ test('on SIGTERM an answer under way finishes, if it is read', async () => {
   expect(node.log()).toContain('"stopped"')
 })
 
-test('on SIGTERM an answer that nobody reads is cut, and does not hold the node up', async () => {
+test('on SIGTERM an answer that nobody reads and a call without an end are cut at once', async () => {
   await using node = await startDaemon({ args: ['--no-mdns'] })
   const answer = await answerOf(node, await put(node, noise(30 * MIB, 'stalled')))
+  using rpc = await withOpenCall(node)
   const start = performance.now()
   expect(await node.stop()).toBe(0)
   expect(performance.now() - start).toBeLessThan(8_000)
@@ -169,6 +191,7 @@ test('on SIGTERM an answer that nobody reads is cut, and does not hold the node 
     for await (const _ of answer);
   }
   await expect(reading()).rejects.toThrow('aborted')
+  expect(rpc.isCut()).toBe(true)
 })
 
 test('what was acknowledged is there after a crash', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Service, startAll, stopAll } from '../../src/foundation/service.ts'
+import { type Service, startAll, stopAll, stoppedTogether } from '../../src/foundation/service.ts'
 
 /** Services that write down what happens to them; those named may fail. */
 function services(
@@ -52,4 +52,22 @@ test('one that does not stop keeps no other from stopping, and all errors are to
     'c does not stop',
     'a does not stop',
   ])
+})
+
+test('services that are stopped together start in turn and wait for none of each other', async () => {
+  const { all, events } = services(['a', 'b'])
+  const together = stoppedTogether('both', all)
+  await together.start()
+  await together.stop()
+  expect(events.slice(0, 4)).toEqual(['start a', 'a runs', 'start b', 'b runs'])
+  expect(events.slice(4)).toEqual(['stop a', 'stop b', 'a ended', 'b ended'])
+})
+
+test('of those that are stopped together, too, all errors are told', async () => {
+  const { all, events } = services(['a', 'b', 'c'], { stop: ['a', 'c'] })
+  const error = await stoppedTogether('all', all)
+    .stop()
+    .catch((it: unknown) => it)
+  expect(events).toContain('b ended')
+  expect((error as AggregateError).errors).toHaveLength(2)
 })

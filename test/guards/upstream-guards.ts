@@ -157,6 +157,13 @@ export const UPSTREAM_GUARDS: readonly Guard[] = [
     tests: ['test/peers/standing/promptness.test.ts'],
   },
   {
+    name: 'shutdown: gateway and gRPC finish what is under way at the same time',
+    file: 'src/daemon/create-node.ts',
+    guard: "stoppedTogether('faces', [rpc, gateway]),",
+    undone: "...[rpc, gateway].filter(() => stoppedTogether('', [])),",
+    tests: ['test/daemon/daemon.test.ts'],
+  },
+  {
     name: 'exchange: silence is counted from the last sign on',
     file: 'src/peers/exchange/exchange-session.ts',
     guard: 'Math.max(0, since.atMs + silenceMs - this.#clock.now())',
