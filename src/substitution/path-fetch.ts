@@ -122,21 +122,26 @@ export class PathFetch implements Disposable {
     const { castore } = this.#components
     const { facts } = candidate.nar
     const pulls = candidate.offer.isShared ? this.#components.pulls : undefined
+    const ask = () => pulls?.turn(facts, castore, this.progress, call)
+    let turn = ask()
     for (;;) {
-      const pull = await pulls?.turn(facts, castore, this.progress, call)
+      const pull = await turn
       if (pulls !== undefined && pull === undefined) {
         const final = await this.#takeOfNeighbours(facts.storePath.hash, call)
         if (final !== undefined) return final
-        continue // they have gone: somebody else is to pull it
+        turn = ask() // they have gone: somebody else is to pull it
+        continue
       }
       this.#pull = pull
       try {
         return await this.#takeNar(candidate, call)
       } catch (fault) {
-        pull?.[Symbol.dispose]()
         this.#pull = undefined
-        call.signal.throwIfAborted()
-        if (pull?.lost.aborted !== true) throw fault
+        if (pull?.lost.aborted !== true || call.signal.aborted) {
+          pull?.[Symbol.dispose]()
+          throw fault
+        }
+        turn = pull.again(call)
       }
     }
   }

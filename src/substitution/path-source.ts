@@ -88,6 +88,8 @@ export interface PathSource {
   readonly priority: number
   /** How long `find` takes at the most, in ms, where it keeps to limits of its own. */
   readonly limitMs?: number
+  /** When content of it came last, in ms on the clock: it is alive, however slow its answers. */
+  readonly deliveredAtMs?: number | undefined
   /**
    * Asks around for a path by the hash part of its name. Cheap: no content is fetched. Yields each
    * distinct claim once, as it comes in; nothing where nobody has the path.

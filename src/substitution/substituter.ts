@@ -56,6 +56,12 @@ export class Substituter {
     return await this.#describing.run(key, (shared) => this.#ask(hash, key, shared), call)
   }
 
+  /** Whether a source is away that has answered before: it may have what nobody else has. */
+  get isWaiting(): boolean {
+    const views = this.#components.sources.map(({ view }) => view)
+    return views.some(({ isBenched, latencyMs }) => isBenched && latencyMs !== undefined)
+  }
+
   /** Whether nobody had a path a moment ago, and nobody has said anything since. */
   #isMissing(hash: Uint8Array, key: string): boolean {
     const sinceMs = this.#misses.sinceMs(key)

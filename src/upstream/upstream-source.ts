@@ -109,6 +109,7 @@ export class UpstreamSource implements PathSource {
   readonly #ownPriority: number | undefined
   #saidPriority: number | undefined
   #busy: { readonly error: CacheError; readonly untilMs: number } | undefined
+  #deliveredAtMs: number | undefined
   #faults: UpstreamFaults = { count: 0, last: undefined }
 
   constructor(components: UpstreamSourceComponents, init: UpstreamSourceInit = {}) {
@@ -132,6 +133,10 @@ export class UpstreamSource implements PathSource {
   /** What it was given; else what the cache says of itself, once it was reached. */
   get priority(): number {
     return this.#ownPriority ?? this.#saidPriority ?? PRIORITY
+  }
+
+  get deliveredAtMs(): number | undefined {
+    return this.#deliveredAtMs
   }
 
   /** How often the cache gave what is wrong. */
@@ -230,7 +235,10 @@ export class UpstreamSource implements PathSource {
   ): AsyncGenerator<Uint8Array> {
     using _slot = await this.#fetching.acquire(1, call)
     try {
-      yield* this.#cache.nar(info, progress, call)
+      for await (const piece of this.#cache.nar(info, progress, call)) {
+        this.#deliveredAtMs = this.#clock.now()
+        yield piece
+      }
     } catch (error) {
       call.signal.throwIfAborted()
       if (!(error instanceof CacheError)) throw error

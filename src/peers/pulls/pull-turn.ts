@@ -47,6 +47,8 @@ export interface PullTurnInit {
   readonly isTrusted: (peer: string) => boolean
   /** A peer had the path whole, or its pull came to nothing. */
   readonly onSpent: (peer: string, why: 'complete' | 'stalled') => void
+  /** Aborts when the node stops. */
+  readonly stopping: AbortSignal
   /** The turn is over, whatever came of it. */
   readonly onEnd: (init: { readonly isComplete: boolean }) => void
 }
@@ -102,7 +104,8 @@ export class PullTurn {
     let pull: Pull | undefined
     try {
       this.#rivals.meetAll()
-      pull = await this.#await(call)
+      this.#isSettled = false
+      pull = await this.#await(narrowedCall(call, this.#init.stopping))
       return pull
     } finally {
       await this.#stopFollowing()
@@ -229,6 +232,12 @@ export class PullTurn {
         if (isOver) return
         membership?.complete()
         claim.complete()
+      },
+      again: (call) => {
+        isOver = true
+        membership?.[Symbol.dispose]()
+        claim.yield()
+        return this.run(call)
       },
       [Symbol.dispose]: () => {
         if (isOver) return
