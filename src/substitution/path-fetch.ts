@@ -12,6 +12,7 @@ import { NarArrival } from './nar-arrival.ts'
 import { narCheck } from './nar-check.ts'
 import { admitOffer, flawOf } from './offer-admission.ts'
 import { OfferRace } from './offer-race.ts'
+import type { OfferFetchInit } from './path-source.ts'
 import type { Pull, PullSharing } from './pull-sharing.ts'
 import { fetchByRoot } from './root-fetch.ts'
 import type { SourceWatch } from './source-watch.ts'
@@ -89,9 +90,13 @@ export class PathFetch implements Disposable {
     this.#arriving.resolve(undefined)
   }
 
-  async #takeContent({ offer, claim }: ContentCandidate, call: Call): Promise<FinalClaim> {
+  async #takeContent(
+    { offer, claim }: ContentCandidate,
+    call: Call,
+    init: OfferFetchInit = {},
+  ): Promise<FinalClaim> {
     const { castore } = this.#components
-    await offer.fetch(castore, this.progress, call)
+    await offer.fetch(castore, this.progress, call, init)
     return await narCheck(claim, this.#components, call)
   }
 
@@ -153,7 +158,7 @@ export class PathFetch implements Disposable {
       // A cache may answer sooner than the neighbours, who have it by now.
       if (candidate === undefined || candidate.kind === 'nar') continue
       try {
-        return await this.#takeContent(candidate, call)
+        return await this.#takeContent(candidate, call, { isSpread: true })
       } catch (fault) {
         call.signal.throwIfAborted()
         turnDown(candidate, fault)

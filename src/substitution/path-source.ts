@@ -18,6 +18,15 @@ export type OfferFlaw =
   /** What is below the root that was named beside a NAR is not what the signed NAR hash says. */
   | 'false-root'
 
+/** What else is known of a fetch of content. */
+export interface OfferFetchInit {
+  /**
+   * Whether it is one path of many that each have come to another holder: short ones are then taken
+   * from it alone, since to spread each among all who want it takes more words than content.
+   */
+  readonly isSpread?: boolean
+}
+
 interface Offered {
   /** Tells the source that the offer was turned down. */
   turnDown(flaw: OfferFlaw): void
@@ -34,7 +43,7 @@ export interface ContentOffer extends Offered {
    * its digests; what is held already is not fetched again. Costly.
    * @throws whatever kept it from that
    */
-  fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void>
+  fetch(into: Castore, progress: FetchProgress, call: Call, init?: OfferFetchInit): Promise<void>
 }
 
 /**
