@@ -26,6 +26,9 @@ export const FRESH_AT_ONCE = 64
  */
 export const GATHER_MS = 1_000
 
+/** The same of what is below roots, which few look for. */
+export const GATHER_CONTENT_MS = 10_000
+
 /** What the announcer works with. */
 export interface AnnouncerComponents {
   readonly router: Router
@@ -96,8 +99,8 @@ export class Announcer implements Service {
     const call = { signal: this.#stopping.signal }
     const parts = [
       this.#follow(call),
-      this.#announceEach(this.#fresh, (paths) => this.#announceRoots(paths, call), call),
-      this.#announceEach(this.#known, (paths) => this.#announceContents(paths, call), call),
+      this.#announceEach(this.#fresh, GATHER_MS, this.#announceRoots, call),
+      this.#announceEach(this.#known, GATHER_CONTENT_MS, this.#announceContents, call),
       this.#sweep.run(call),
     ]
     const { log } = this.#components
@@ -152,18 +155,19 @@ export class Announcer implements Service {
 
   async #announceEach(
     queue: FreshPaths,
-    announce: (paths: readonly PathInfo[]) => Promise<void>,
+    gatherMs: number,
+    announce: (this: Announcer, paths: readonly PathInfo[], call: Call) => Promise<void>,
     call: Call,
   ): Promise<void> {
     while (!call.signal.aborted) {
       const hashes = await queue.take(FRESH_AT_ONCE)
       try {
-        await announce(await this.#stillShared(hashes, call))
+        await announce.call(this, await this.#stillShared(hashes, call), call)
       } catch (error) {
         call.signal.throwIfAborted()
         this.#components.log.error('what came could not be announced', { error })
       }
-      await this.#components.clock.sleep(GATHER_MS, call)
+      await this.#components.clock.sleep(gatherMs, call)
     }
   }
 
