@@ -81,6 +81,7 @@ export class PeerSource implements PathSource {
   readonly name = 'peers'
   readonly priority = PEERS_PRIORITY
   readonly limitMs = FIND_MS_MAX
+  readonly sharesPulls = true
   readonly #components: PeerSourceComponents
   readonly #searches: Allowance
   readonly #roots: RootSearch

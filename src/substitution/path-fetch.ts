@@ -153,9 +153,10 @@ export class PathFetch implements Disposable {
 
   /** The path from a neighbour who has it whole; undefined where it does not come. */
   async #takeOfNeighbours(hash: Uint8Array, call: Call): Promise<FinalClaim | undefined> {
-    for await (const found of new OfferRace(this.#components, hash).run(call)) {
+    // They have it by now: a cache that answered sooner would have it pulled once more.
+    const sources = this.#components.sources.filter(({ source }) => source.sharesPulls === true)
+    for await (const found of new OfferRace({ ...this.#components, sources }, hash).run(call)) {
       const candidate = admitOffer(hash, found, this.#components, [])
-      // A cache may answer sooner than the neighbours, who have it by now.
       if (candidate === undefined || candidate.kind === 'nar') continue
       try {
         return await this.#takeContent(candidate, call, { isSpread: true })

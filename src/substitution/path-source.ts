@@ -97,6 +97,8 @@ export interface PathSource {
   readonly priority: number
   /** How long `find` takes at the most, in ms, where it keeps to limits of its own. */
   readonly limitMs?: number
+  /** Whether those whom it asks are those with whom pulls from caches are shared. */
+  readonly sharesPulls?: boolean
   /** When content of it came last, in ms on the clock: it is alive, however slow its answers. */
   readonly deliveredAtMs?: number | undefined
   /**
