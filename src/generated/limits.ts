@@ -79,7 +79,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"pathinfo","name":"BACKLOG_EVENTS_MAX","value":16384,"what":"How many events wait for one reader before it is told that it missed some"},
   {"part":"peers","name":"FRESH_AT_ONCE","value":64,"what":"How many paths that have just come are announced together"},
   {"part":"peers","name":"GATHER_MS","value":1000,"what":"For how long what comes is gathered once something was announced, in milliseconds"},
-  {"part":"peers","name":"GATHER_CONTENT_MS","value":10000,"what":"The same of what is below roots, which few look for"},
+  {"part":"peers","name":"GATHER_CONTENT_MS","value":10000,"what":"For how long the contents of paths are gathered, in milliseconds"},
   {"part":"peers","name":"WAITING_PATHS_MAX","value":16384,"what":"How many paths wait to be announced"},
   {"part":"peers","name":"ANNOUNCED_KEYS_MAX","value":1048576,"what":"How many keys a node announces"},
   {"part":"peers","name":"REPUBLISH_MS","value":79200000,"what":"How often all that is held is announced anew"},

@@ -26,7 +26,7 @@ export const FRESH_AT_ONCE = 64
  */
 export const GATHER_MS = 1_000
 
-/** The same of what is below roots, which few look for. */
+/** For how long the contents of paths are gathered, in milliseconds: few look for them. */
 export const GATHER_CONTENT_MS = 10_000
 
 /** What the announcer works with. */

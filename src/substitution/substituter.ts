@@ -1,12 +1,13 @@
 import type { Leases } from '../castore/leases.ts'
 import type { Call } from '../foundation/call.ts'
+import type { ExpiringMap } from '../foundation/expiring-map.ts'
 import { SingleFlight } from '../foundation/single-flight.ts'
 import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { FetchProgress } from './fetch-progress.ts'
-import { type Candidate, factsOfCandidate, KnownOffers } from './known-offers.ts'
+import { type Candidate, factsOfCandidate, knownOffers } from './known-offers.ts'
 import { MissMemory } from './miss-memory.ts'
 import type { NarArrival } from './nar-arrival.ts'
 import { admitOffer } from './offer-admission.ts'
@@ -31,7 +32,7 @@ export interface SubstituterComponents extends PathFetchComponents {
 export class Substituter {
   readonly #components: SubstituterComponents
   readonly #misses: MissMemory
-  readonly #known: KnownOffers
+  readonly #known: ExpiringMap<Candidate>
   readonly #describing = new SingleFlight<PathFacts | undefined>()
   readonly #obtaining = new SingleFlight<PathInfo | undefined>()
   readonly #fetches = new Map<string, PathFetch>()
@@ -39,7 +40,7 @@ export class Substituter {
   constructor(components: SubstituterComponents, init: { missMs?: number } = {}) {
     this.#components = components
     this.#misses = new MissMemory(components, init)
-    this.#known = new KnownOffers(components)
+    this.#known = knownOffers(components)
   }
 
   /**
@@ -81,7 +82,7 @@ export class Substituter {
     for await (const found of race.run(call)) {
       const candidate = admitOffer(hash, found, this.#components, [])
       if (candidate === undefined) continue
-      this.#known.remember(key, candidate)
+      this.#known.set(key, candidate)
       return factsOfCandidate(candidate)
     }
     if (race.isWhole) this.#misses.remember(key, sinceMs)
@@ -153,7 +154,7 @@ export class Substituter {
       for await (const candidate of this.#offered(hash, key, fetch.faults, call)) {
         const final = await fetch.take(candidate, call)
         if (final !== undefined) await pathInfos.put([final], call)
-        this.#known.forget(key)
+        this.#known.delete(key)
         if (final === undefined) continue
         this.#components.uses?.used(hash)
         await fetch.settle(final.pathInfo, call)
