@@ -12,12 +12,22 @@ import { FreshPaths } from './announcing/fresh-paths.ts'
 import { reachedKeys, rootKeys } from './announcing/reached-keys.ts'
 import { Sweep } from './announcing/sweep.ts'
 import { CONTENT_RESERVE_BYTES, Teller } from './announcing/telling.ts'
+import { KEYS_PER_STREAM_MAX } from './routing/dht-router.ts'
 import { inSpaceOrder } from './routing/kademlia-id.ts'
 import type { Router } from './routing/router.ts'
 import { pathKey } from './routing/routing-key.ts'
 
 /** How many paths that have just come are announced together. */
 export const FRESH_AT_ONCE = 64
+
+/**
+ * For how long what comes is gathered once something was announced, in milliseconds: each
+ * announcement is a stream to every server, whether it is of one path or of sixty.
+ */
+export const GATHER_MS = 1_000
+
+/** For how long the contents of paths are gathered, in milliseconds: few look for them. */
+export const GATHER_CONTENT_MS = 10_000
 
 /** What the announcer works with. */
 export interface AnnouncerComponents {
@@ -89,8 +99,8 @@ export class Announcer implements Service {
     const call = { signal: this.#stopping.signal }
     const parts = [
       this.#follow(call),
-      this.#announceEach(this.#fresh, (paths) => this.#announceRoots(paths, call), call),
-      this.#announceEach(this.#known, (paths) => this.#announceContents(paths, call), call),
+      this.#announceEach(this.#fresh, GATHER_MS, this.#announceRoots, call),
+      this.#announceEach(this.#known, GATHER_CONTENT_MS, this.#announceContents, call),
       this.#sweep.run(call),
     ]
     const { log } = this.#components
@@ -145,17 +155,19 @@ export class Announcer implements Service {
 
   async #announceEach(
     queue: FreshPaths,
-    announce: (paths: readonly PathInfo[]) => Promise<void>,
+    gatherMs: number,
+    announce: (this: Announcer, paths: readonly PathInfo[], call: Call) => Promise<void>,
     call: Call,
   ): Promise<void> {
     while (!call.signal.aborted) {
       const hashes = await queue.take(FRESH_AT_ONCE)
       try {
-        await announce(await this.#stillShared(hashes, call))
+        await announce.call(this, await this.#stillShared(hashes, call), call)
       } catch (error) {
         call.signal.throwIfAborted()
         this.#components.log.error('what came could not be announced', { error })
       }
+      await this.#components.clock.sleep(gatherMs, call)
     }
   }
 
@@ -172,20 +184,26 @@ export class Announcer implements Service {
   }
 
   async #announceContents(paths: readonly PathInfo[], call: Call): Promise<void> {
-    for (const path of paths) await this.#announceContent(path, call)
+    const owners = new Map<Uint8Array, PathInfo>()
+    for (const path of paths) {
+      const known = new DigestSet()
+      const { castore } = this.#components
+      for await (const keys of reachedKeys(castore, path.node, (key) => known.add(key), call)) {
+        if (!this.#known.isWanted(path.storePath.hash)) break
+        for (const key of keys) owners.set(key, path)
+        if (owners.size >= KEYS_PER_STREAM_MAX) await this.#announceKeys(owners, call)
+      }
+    }
+    await this.#announceKeys(owners, call)
   }
 
-  async #announceContent({ storePath, node }: PathInfo, call: Call): Promise<void> {
-    const { castore } = this.#components
-    const known = new DigestSet()
+  /** Announces keys of contents, and forgets them. */
+  async #announceKeys(owners: Map<Uint8Array, PathInfo>, call: Call): Promise<void> {
     const wanted = (keys: readonly Uint8Array[]) =>
-      this.#known.isWanted(storePath.hash) ? keys : []
+      keys.filter((key) => this.#known.isWanted(owners.get(key)!.storePath.hash))
     const reserve = CONTENT_RESERVE_BYTES
-    const reached = reachedKeys(castore, node, (key) => known.add(key), call)
-    for await (const keys of reached) {
-      await this.#teller.tell({ keys: inSpaceOrder(keys), reserve, wanted }, call)
-      if (!this.#known.isWanted(storePath.hash)) return
-    }
+    await this.#teller.tell({ keys: inSpaceOrder([...owners.keys()]), reserve, wanted }, call)
+    owners.clear()
   }
 
   async #stillShared(hashes: readonly Uint8Array[], call: Call): Promise<PathInfo[]> {

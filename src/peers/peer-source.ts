@@ -9,6 +9,7 @@ import type { FetchProgress } from '../substitution/fetch-progress.ts'
 import type {
   ContentOffer,
   Offer,
+  OfferFetchInit,
   OfferFlaw,
   PathSource,
   RootListener,
@@ -22,7 +23,7 @@ import type { PeerNetwork } from './peer-network.ts'
 import { RootSearch } from './root-search.ts'
 import type { Router } from './routing/router.ts'
 import { pathKey } from './routing/routing-key.ts'
-import { fetchContent } from './swarm/content-fetch.ts'
+import { fetchContent, SPREAD_BYTES_MIN } from './swarm/content-fetch.ts'
 import type { ContentFetchComponents } from './swarm/content-fetch-components.ts'
 import { HolderSet } from './swarm/holder-set.ts'
 import type { Swarms } from './swarm/swarms.ts'
@@ -80,6 +81,7 @@ export class PeerSource implements PathSource {
   readonly name = 'peers'
   readonly priority = PEERS_PRIORITY
   readonly limitMs = FIND_MS_MAX
+  readonly sharesPulls = true
   readonly #components: PeerSourceComponents
   readonly #searches: Allowance
   readonly #roots: RootSearch
@@ -264,12 +266,18 @@ class PeerOffer implements ContentOffer {
     return true
   }
 
-  async fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void> {
+  async fetch(
+    into: Castore,
+    progress: FetchProgress,
+    call: Call,
+    { isSpread = false }: OfferFetchInit = {},
+  ): Promise<void> {
     const { swarms, network, self } = this.#components
     const components = { ...this.#components, castore: into }
     const { pathInfo } = this.claim
+    const isAlone = isSpread && pathInfo.narSize < SPREAD_BYTES_MIN
     try {
-      using membership = swarms.join(pathInfo)
+      using membership = isAlone ? undefined : swarms.join(pathInfo)
       const part = membership && { swarm: membership.swarm, self, network }
       await fetchContent(pathInfo.node, this.#holders, components, progress, call, { part })
       membership?.complete()

@@ -150,7 +150,7 @@ async function fetchPaths(
   send: (event: wire.FetchEvent) => Promise<void>,
   call: Call,
 ): Promise<void> {
-  const fetch = new ClosureFetch({ substituter }, { closure })
+  const fetch = new ClosureFetch({ substituter, clock }, { closure })
   const tell = (): Promise<void> => send(toWireEvent(fetch.progress))
   await whileTelling(clock, tell, async () => {
     const paths = storePaths.map((it) => StorePath.parse(it))

@@ -1,4 +1,5 @@
 import type { Call } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
 import type { StorePath } from '../nix/store-path.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { FetchProgress } from './fetch-progress.ts'
@@ -6,6 +7,12 @@ import type { Substituter } from './substituter.ts'
 
 /** How many paths are brought here at once. */
 export const PATHS_AT_ONCE = 8
+
+/** How often a path is looked for again that nobody has, while a source is away. */
+const RETRIES_MAX = 4
+
+/** Time before it is looked for again for the first time, in ms; twice as long each time. */
+const RETRY_MS = 500
 
 /** What became of one path. */
 export interface PathOutcome {
@@ -40,6 +47,7 @@ interface Sums {
 /** Brings store paths here, and what they refer to, several at once. */
 export class ClosureFetch {
   readonly #substituter: Substituter
+  readonly #clock: Clock
   readonly #closure: boolean
   readonly #met = new Map<string, StorePath>()
   readonly #waiting: StorePath[] = []
@@ -48,8 +56,9 @@ export class ClosureFetch {
   readonly #finished: Sums = noSums()
   #done = 0
 
-  constructor(components: { substituter: Substituter }, init: { closure: boolean }) {
+  constructor(components: { substituter: Substituter; clock: Clock }, init: { closure: boolean }) {
     this.#substituter = components.substituter
+    this.#clock = components.clock
     this.#closure = init.closure
   }
 
@@ -95,7 +104,7 @@ export class ClosureFetch {
     const { hash } = storePath
     let fetching: FetchProgress | undefined
     try {
-      const described = await this.#substituter.describe(hash, call)
+      const described = await this.#describe(hash, call)
       if (described === undefined) return { storePath, held: false, error: nobodyHas(storePath) }
       // What it refers to is known before its content is here, and can be on its way already.
       this.#meetReferences(described)
@@ -111,6 +120,16 @@ export class ClosureFetch {
       return { storePath, held: false, error }
     } finally {
       if (fetching !== undefined) this.#landed(fetching)
+    }
+  }
+
+  /** Who fetches can wait for a source that has been there and is away for a moment. */
+  async #describe(hash: Uint8Array, call: Call): Promise<PathFacts | undefined> {
+    for (let tries = 0; ; tries++) {
+      const described = await this.#substituter.describe(hash, call)
+      if (described !== undefined || tries === RETRIES_MAX) return described
+      if (!this.#substituter.isWaiting) return undefined
+      await this.#clock.sleep(RETRY_MS * 2 ** tries, call)
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../foundation/clock.ts'
+import { ExpiringMap } from '../foundation/expiring-map.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { TrustedClaim, TrustedNar } from '../pathinfo/trust-policy.ts'
 import type { ContentOffer, NarOffer } from './path-source.ts'
@@ -20,33 +21,6 @@ export function factsOfCandidate(candidate: Candidate): PathFacts {
 }
 
 /** Keeps offers that were described, for the fetch that mostly follows. */
-export class KnownOffers {
-  readonly #clock: Clock
-  readonly #offers = new Map<string, { readonly candidate: Candidate; readonly untilMs: number }>()
-
-  constructor(components: { clock: Clock }) {
-    this.#clock = components.clock
-  }
-
-  get(key: string): Candidate | undefined {
-    const known = this.#offers.get(key)
-    if (known === undefined) return undefined
-    if (known.untilMs > this.#clock.now()) return known.candidate
-    this.#offers.delete(key)
-    return undefined
-  }
-
-  remember(key: string, candidate: Candidate): void {
-    const nowMs = this.#clock.now()
-    this.#offers.delete(key) // to the end: the map is in the order of expiry
-    this.#offers.set(key, { candidate, untilMs: nowMs + OFFER_MS })
-    for (const [oldest, { untilMs }] of this.#offers) {
-      if (untilMs > nowMs && this.#offers.size <= OFFERS_MAX) return
-      this.#offers.delete(oldest)
-    }
-  }
-
-  forget(key: string): void {
-    this.#offers.delete(key)
-  }
+export function knownOffers(components: { readonly clock: Clock }): ExpiringMap<Candidate> {
+  return new ExpiringMap(components, { keptMs: OFFER_MS, weightMax: OFFERS_MAX })
 }

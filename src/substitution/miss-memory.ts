@@ -1,4 +1,5 @@
 import type { Clock } from '../foundation/clock.ts'
+import { ExpiringMap } from '../foundation/expiring-map.ts'
 
 /** For how long a path that nobody had is not asked for again. */
 export const MISS_MS = 10_000
@@ -12,41 +13,27 @@ export const MISSES_MAX = 65_536
  */
 export class MissMemory {
   readonly #clock: Clock
-  readonly #missMs: number
-  readonly #misses = new Map<string, { readonly sinceMs: number; readonly untilMs: number }>()
+  /** When asking began. */
+  readonly #misses: ExpiringMap<number>
 
   constructor(components: { clock: Clock }, init: { missMs?: number } = {}) {
     this.#clock = components.clock
-    this.#missMs = init.missMs ?? MISS_MS
+    const keptMs = init.missMs ?? MISS_MS
+    this.#misses = new ExpiringMap(components, { keptMs, weightMax: MISSES_MAX })
   }
 
   /** `sinceMs` is when asking began: what came later may have been missed. */
   remember(key: string, sinceMs: number = this.#clock.now()): void {
-    const nowMs = this.#clock.now()
-    this.#misses.delete(key) // to the end: the map is in the order of expiry
-    this.#misses.set(key, { sinceMs, untilMs: nowMs + this.#missMs })
-    for (const [oldest, { untilMs }] of this.#misses) {
-      if (untilMs > nowMs && this.#misses.size <= MISSES_MAX) return
-      this.#misses.delete(oldest)
-    }
+    this.#misses.set(key, sinceMs)
   }
 
   has(key: string): boolean {
-    return this.sinceMs(key) !== undefined
+    return this.#misses.get(key) !== undefined
   }
 
   /** When a path was last asked for that nobody had, in ms; undefined where that is not known. */
   sinceMs(key: string): number | undefined {
-    const miss = this.#misses.get(key)
-    if (miss === undefined) return undefined
-    if (miss.untilMs > this.#clock.now()) return miss.sinceMs
-    this.#misses.delete(key)
-    return undefined
-  }
-
-  /** The path is worth asking for again. */
-  forget(key: string): void {
-    this.#misses.delete(key)
+    return this.#misses.get(key)
   }
 
   /** Something has changed, such as a new neighbour: every path is worth asking for again. */

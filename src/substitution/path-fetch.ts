@@ -14,6 +14,7 @@ import { narCheck } from './nar-check.ts'
 import { admitOffer, flawOf } from './offer-admission.ts'
 import { OfferPace } from './offer-pace.ts'
 import { OfferRace } from './offer-race.ts'
+import type { OfferFetchInit } from './path-source.ts'
 import type { Pull, PullSharing } from './pull-sharing.ts'
 import { fetchByRoot } from './root-fetch.ts'
 import type { SourceWatch } from './source-watch.ts'
@@ -120,9 +121,13 @@ export class PathFetch implements Disposable {
     return await narCheck(claim, this.#components, call)
   }
 
-  async #takeContent({ offer, claim }: ContentCandidate, call: Call): Promise<FinalClaim> {
+  async #takeContent(
+    { offer, claim }: ContentCandidate,
+    call: Call,
+    init: OfferFetchInit = {},
+  ): Promise<FinalClaim> {
     const { castore } = this.#components
-    await offer.fetch(castore, this.progress, call)
+    await offer.fetch(castore, this.progress, call, init)
     return await narCheck(claim, this.#components, call)
   }
 
@@ -153,33 +158,39 @@ export class PathFetch implements Disposable {
     const { castore } = this.#components
     const { facts } = candidate.nar
     const pulls = candidate.offer.isShared ? this.#components.pulls : undefined
+    const ask = () => pulls?.turn(facts, castore, this.progress, call)
+    let turn = ask()
     for (;;) {
-      const pull = await pulls?.turn(facts, castore, this.progress, call)
+      const pull = await turn
       if (pulls !== undefined && pull === undefined) {
         const final = await this.#takeOfNeighbours(facts.storePath.hash, call)
         if (final !== undefined) return final
-        continue // they have gone: somebody else is to pull it
+        turn = ask() // they have gone: somebody else is to pull it
+        continue
       }
       this.#pull = pull
       try {
         return await this.#takeNar(candidate, call)
       } catch (fault) {
-        pull?.[Symbol.dispose]()
         this.#pull = undefined
-        call.signal.throwIfAborted()
-        if (pull?.lost.aborted !== true) throw fault
+        if (pull?.lost.aborted !== true || call.signal.aborted) {
+          pull?.[Symbol.dispose]()
+          throw fault
+        }
+        turn = pull.again(call)
       }
     }
   }
 
   /** The path from a neighbour who has it whole; undefined where it does not come. */
   async #takeOfNeighbours(hash: Uint8Array, call: Call): Promise<FinalClaim | undefined> {
-    for await (const found of new OfferRace(this.#components, hash).run(call)) {
+    // They have it by now: a cache that answered sooner would have it pulled once more.
+    const sources = this.#components.sources.filter(({ source }) => source.sharesPulls === true)
+    for await (const found of new OfferRace({ ...this.#components, sources }, hash).run(call)) {
       const candidate = admitOffer(hash, found, this.#components, [])
-      // A cache may answer sooner than the neighbours, who have it by now.
       if (candidate === undefined || candidate.kind === 'nar') continue
       try {
-        return await this.#takeContent(candidate, call)
+        return await this.#takeContent(candidate, call, { isSpread: true })
       } catch (fault) {
         call.signal.throwIfAborted()
         turnDown(candidate, fault)

@@ -18,6 +18,15 @@ export type OfferFlaw =
   /** What is below the root that was named beside a NAR is not what the signed NAR hash says. */
   | 'false-root'
 
+/** What else is known of a fetch of content. */
+export interface OfferFetchInit {
+  /**
+   * Whether it is one path of many that each have come to another holder: short ones are then taken
+   * from it alone, since to spread each among all who want it takes more words than content.
+   */
+  readonly isSpread?: boolean
+}
+
 interface Offered {
   /** Tells the source that the offer was turned down. */
   turnDown(flaw: OfferFlaw): void
@@ -37,7 +46,7 @@ export interface ContentOffer extends Offered {
    * its digests; what is held already is not fetched again. Costly.
    * @throws whatever kept it from that
    */
-  fetch(into: Castore, progress: FetchProgress, call: Call): Promise<void>
+  fetch(into: Castore, progress: FetchProgress, call: Call, init?: OfferFetchInit): Promise<void>
   /** Tells the source that nothing has come for a while, though it may yet. */
   tooSlow?(): void
 }
@@ -95,6 +104,10 @@ export interface PathSource {
   readonly priority: number
   /** How long `find` takes at the most, in ms, where it keeps to limits of its own. */
   readonly limitMs?: number
+  /** Whether those whom it asks are those with whom pulls from caches are shared. */
+  readonly sharesPulls?: boolean
+  /** When content of it came last, in ms on the clock: it is alive, however slow its answers. */
+  readonly deliveredAtMs?: number | undefined
   /** Whether whatever it could offer now is likely to be doubtful: others do not wait for it. */
   readonly isDoubtful?: boolean
   /**

@@ -32,9 +32,11 @@ export interface PullSharing {
 export interface Pull extends Disposable {
   /**
    * Aborts where another node pulls the path as well, and has the better right to it: seldom, and
-   * early. Whoever pulls should then stop, dispose of this, and ask for a turn again.
+   * early. Whoever pulls should then stop, and wait for another turn.
    */
   readonly lost: AbortSignal
+  /** Gives up what was lost, and waits for another turn, as {@link PullSharing.turn} does. */
+  again(call: Call): Promise<Pull | undefined>
   /** A chunk of the content is stored here; they are told in the order of the NAR. */
   stored(chunk: ChunkRef): void
   /** All is here and proven, and neighbours who ask for the path are given it. */

@@ -30,6 +30,8 @@ export interface SourceView {
   readonly isDoubtful?: boolean
   /** What it usually takes to answer, in ms; undefined before it ever has. */
   readonly latencyMs: number | undefined
+  /** Whether content of it has just come: its line may be full, but it is alive. */
+  readonly isDelivering?: boolean
   /** How long it may take whatever its history, in ms: it keeps to a limit of its own. */
   readonly ownLimitMs?: number | undefined
 }
@@ -45,7 +47,8 @@ export interface Turn {
 
 /**
  * Whom to ask for a path, in which order: by priority, and among equals who answers soonest. Those
- * that are benched are left out. No source is waited for longer than its own history explains.
+ * that are benched are left out. No source is waited for longer than its own history explains, or
+ * the content that it is sending.
  */
 export function turnsOf(views: readonly SourceView[]): readonly Turn[] {
   return views
@@ -56,10 +59,10 @@ export function turnsOf(views: readonly SourceView[]): readonly Turn[] {
         (a.latencyMs ?? UNPROVEN_MS) - (b.latencyMs ?? UNPROVEN_MS) ||
         (a.name < b.name ? -1 : 1),
     )
-    .map(({ name, isDoubtful, latencyMs, ownLimitMs }) => ({
+    .map(({ name, isDoubtful, latencyMs, isDelivering, ownLimitMs }) => ({
       name,
       headStartMs: isDoubtful === true ? 0 : headStartOf(latencyMs),
-      patienceMs: ownLimitMs ?? patienceOf(latencyMs),
+      patienceMs: ownLimitMs ?? (isDelivering ? PATIENCE_MAX_MS : patienceOf(latencyMs)),
     }))
 }
 

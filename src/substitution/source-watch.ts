@@ -25,6 +25,9 @@ export const ROOT_FIND_MS = 1_000
 /** For how long a source is asked for no roots once it was too slow with one, in milliseconds. */
 export const ROOT_REST_MS = 30_000
 
+/** For how long a source counts as delivering after content of it has come, in milliseconds. */
+export const DELIVERING_MS = 5_000
+
 /** What of an answer's time goes into the usual time. */
 const LATENCY_WEIGHT = 0.2
 
@@ -72,9 +75,17 @@ export class SourceWatch implements Service {
   }
 
   get view(): SourceView {
-    const { name, priority, limitMs: ownLimitMs, isDoubtful = false } = this.source
-    const latencyMs = this.#latencyMs
-    return { name, priority, isBenched: this.#isBenched, isDoubtful, latencyMs, ownLimitMs }
+    const { name, priority, limitMs, isDoubtful = false, deliveredAtMs } = this.source
+    const sinceMs = this.#clock.now() - (deliveredAtMs ?? Number.NEGATIVE_INFINITY)
+    return {
+      name,
+      priority,
+      isBenched: this.#isBenched,
+      isDoubtful,
+      latencyMs: this.#latencyMs,
+      isDelivering: sinceMs < DELIVERING_MS,
+      ownLimitMs: limitMs,
+    }
   }
 
   get report(): SourceReport {

@@ -1,5 +1,6 @@
 import type { Leases } from '../castore/leases.ts'
 import type { Call } from '../foundation/call.ts'
+import type { ExpiringMap } from '../foundation/expiring-map.ts'
 import { SingleFlight } from '../foundation/single-flight.ts'
 import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
@@ -7,7 +8,7 @@ import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import type { FetchProgress } from './fetch-progress.ts'
-import { type Candidate, factsOfCandidate, KnownOffers } from './known-offers.ts'
+import { type Candidate, factsOfCandidate, knownOffers } from './known-offers.ts'
 import { MissMemory } from './miss-memory.ts'
 import type { NarArrival } from './nar-arrival.ts'
 import { admitOffer } from './offer-admission.ts'
@@ -33,7 +34,7 @@ export interface SubstituterComponents extends PathFetchComponents {
 export class Substituter {
   readonly #components: SubstituterComponents
   readonly #misses: MissMemory
-  readonly #known: KnownOffers
+  readonly #known: ExpiringMap<Candidate>
   readonly #describing = new SingleFlight<PathFacts | undefined>()
   readonly #obtaining = new SingleFlight<PathInfo | undefined>()
   readonly #fetches = new Map<string, PathFetch>()
@@ -41,7 +42,7 @@ export class Substituter {
   constructor(components: SubstituterComponents, init: { missMs?: number } = {}) {
     this.#components = components
     this.#misses = new MissMemory(components, init)
-    this.#known = new KnownOffers(components)
+    this.#known = knownOffers(components)
   }
 
   /**
@@ -56,6 +57,12 @@ export class Substituter {
     if (known !== undefined) return factsOfCandidate(known)
     if (this.#isMissing(hash, key)) return undefined
     return await this.#describing.run(key, (shared) => this.#ask(hash, key, shared), call)
+  }
+
+  /** Whether a source is away that has answered before: it may have what nobody else has. */
+  get isWaiting(): boolean {
+    const views = this.#components.sources.map(({ view }) => view)
+    return views.some(({ isBenched, latencyMs }) => isBenched && latencyMs !== undefined)
   }
 
   /** Whether nobody had a path a moment ago, and nobody has said anything since. */
@@ -77,7 +84,7 @@ export class Substituter {
     for await (const found of race.run(call)) {
       const candidate = admitOffer(hash, found, this.#components, [])
       if (candidate === undefined) continue
-      this.#known.remember(key, candidate)
+      this.#known.set(key, candidate)
       return factsOfCandidate(candidate)
     }
     if (race.isWhole) this.#misses.remember(key, sinceMs)
@@ -153,7 +160,7 @@ export class Substituter {
         if (next === undefined) break
         const final = await fetch.take(next, queue, call)
         if (final !== undefined) await pathInfos.put([final], call)
-        this.#known.forget(key)
+        this.#known.delete(key)
         if (final === undefined) continue
         this.#components.uses?.used(hash)
         await fetch.settle(final.pathInfo, call)

@@ -3,6 +3,7 @@ import type { Node } from '../castore/model/node.ts'
 import { rootOfNarUrl } from '../castore/model/root-url.ts'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
+import { ExpiringMap } from '../foundation/expiring-map.ts'
 import type { Log } from '../foundation/log.ts'
 import { Semaphore } from '../foundation/semaphore.ts'
 import type { PublicKey } from '../nix/key.ts'
@@ -72,13 +73,6 @@ export interface UpstreamSourceInit {
   readonly connectionsMax?: number | undefined
 }
 
-/** A narinfo that is kept. */
-interface Kept {
-  readonly info: NarInfo
-  readonly untilMs: number
-  readonly bytes: number
-}
-
 /** How often a cache gave what is wrong, and what came last. */
 export interface UpstreamFaults {
   readonly count: number
@@ -101,14 +95,13 @@ export class UpstreamSource implements PathSource {
   readonly #wrong: MissMemory
   /** The paths whose roots were false. */
   readonly #falseRoots: MissMemory
-  /** In the order of expiry. */
-  readonly #narInfos = new Map<string, Kept>()
-  #narInfoBytes = 0
+  readonly #narInfos: ExpiringMap<NarInfo>
   readonly #asking: Semaphore
   readonly #fetching: Semaphore
   readonly #ownPriority: number | undefined
   #saidPriority: number | undefined
   #busy: { readonly error: CacheError; readonly untilMs: number } | undefined
+  #deliveredAtMs: number | undefined
   #faults: UpstreamFaults = { count: 0, last: undefined }
 
   constructor(components: UpstreamSourceComponents, init: UpstreamSourceInit = {}) {
@@ -120,6 +113,8 @@ export class UpstreamSource implements PathSource {
     this.#log = log
     this.#keys = init.keys ?? []
     this.#isShared = init.isShared ?? false
+    const narInfos = { keptMs: NAR_INFO_MS, weightMax: NAR_INFOS_BYTES_MAX, weigh: bytesOf }
+    this.#narInfos = new ExpiringMap({ clock }, narInfos)
     this.#misses = new MissMemory({ clock }, { missMs: init.missMs ?? UPSTREAM_MISS_MS })
     this.#wrong = new MissMemory({ clock }, { missMs: WRONG_MS })
     this.#falseRoots = new MissMemory({ clock }, { missMs: WRONG_MS })
@@ -132,6 +127,10 @@ export class UpstreamSource implements PathSource {
   /** What it was given; else what the cache says of itself, once it was reached. */
   get priority(): number {
     return this.#ownPriority ?? this.#saidPriority ?? PRIORITY
+  }
+
+  get deliveredAtMs(): number | undefined {
+    return this.#deliveredAtMs
   }
 
   /** How often the cache gave what is wrong. */
@@ -151,26 +150,8 @@ export class UpstreamSource implements PathSource {
   async *find(hash: Uint8Array, call: Call): AsyncGenerator<NarOffer> {
     const key = encodeNixBase32(hash)
     if (this.#misses.has(key) || this.#wrong.has(key)) return
-    const info = this.#known(key) ?? (await this.#ask(key, hash, call))
+    const info = this.#narInfos.get(key) ?? (await this.#ask(key, hash, call))
     if (info !== undefined) yield this.#offer(key, info)
-  }
-
-  /** The path is worth asking for again: it may have come to the cache. */
-  forget(hash: Uint8Array): void {
-    const key = encodeNixBase32(hash)
-    this.#misses.forget(key)
-    this.#wrong.forget(key)
-    this.#falseRoots.forget(key)
-    this.#drop(key)
-  }
-
-  /** All that is remembered of the cache is forgotten. */
-  forgetAll(): void {
-    this.#misses.forgetAll()
-    this.#wrong.forgetAll()
-    this.#falseRoots.forgetAll()
-    this.#narInfos.clear()
-    this.#narInfoBytes = 0
   }
 
   async #ask(key: string, hash: Uint8Array, call: Call): Promise<NarInfo | undefined> {
@@ -179,7 +160,7 @@ export class UpstreamSource implements PathSource {
     const sinceMs = this.#clock.now()
     const info = await this.#heeding(this.#cache.narInfo(hash, call))
     if (info === undefined) this.#misses.remember(key, sinceMs)
-    else this.#remember(key, info)
+    else this.#narInfos.set(key, info)
     return info
   }
 
@@ -200,7 +181,7 @@ export class UpstreamSource implements PathSource {
       return new PathFacts(info)
     } catch (error) {
       if (!(error instanceof PathInfoError)) throw error
-      this.#drop(key)
+      this.#narInfos.delete(key)
       const what = `says of ${info.storePath} what can not be: ${error.message}`
       throw this.#noted(cacheError('wrong-content', this.name, what, error))
     }
@@ -230,7 +211,10 @@ export class UpstreamSource implements PathSource {
   ): AsyncGenerator<Uint8Array> {
     using _slot = await this.#fetching.acquire(1, call)
     try {
-      yield* this.#cache.nar(info, progress, call)
+      for await (const piece of this.#cache.nar(info, progress, call)) {
+        this.#deliveredAtMs = this.#clock.now()
+        yield piece
+      }
     } catch (error) {
       call.signal.throwIfAborted()
       if (!(error instanceof CacheError)) throw error
@@ -251,7 +235,7 @@ export class UpstreamSource implements PathSource {
   }
 
   #leaveAlone(key: string): void {
-    this.#drop(key)
+    this.#narInfos.delete(key)
     this.#wrong.remember(key)
   }
 
@@ -288,31 +272,6 @@ export class UpstreamSource implements PathSource {
     if (this.#busy === undefined) return
     if (this.#busy.untilMs > this.#clock.now()) throw this.#busy.error
     this.#busy = undefined
-  }
-
-  #known(key: string): NarInfo | undefined {
-    const known = this.#narInfos.get(key)
-    if (known === undefined) return undefined
-    if (known.untilMs > this.#clock.now()) return known.info
-    this.#drop(key)
-    return undefined
-  }
-
-  #remember(key: string, info: NarInfo): void {
-    const nowMs = this.#clock.now()
-    this.#drop(key)
-    const kept = { info, untilMs: nowMs + NAR_INFO_MS, bytes: bytesOf(info) }
-    this.#narInfos.set(key, kept)
-    this.#narInfoBytes += kept.bytes
-    for (const [oldest, { untilMs }] of this.#narInfos) {
-      if (untilMs > nowMs && this.#narInfoBytes <= NAR_INFOS_BYTES_MAX) return
-      this.#drop(oldest)
-    }
-  }
-
-  #drop(key: string): void {
-    this.#narInfoBytes -= this.#narInfos.get(key)?.bytes ?? 0
-    this.#narInfos.delete(key)
   }
 }
 

@@ -1,6 +1,6 @@
 /*
- * npm run bench [-- start outboard import gateway fetch miss rpc store upkeep ranges announce crowd
- * hostile-neighbours]: measures, and prints one table.
+ * npm run bench [-- start outboard import gateway fetch miss rpc store upkeep ranges pull load ingest
+ * push crowd hostile-neighbours announce]: measures, and prints one table.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
@@ -12,8 +12,12 @@ import { fetchFigures } from './figures/fetch-figures.ts'
 import { gatewayFigures } from './figures/gateway-figures.ts'
 import { hostileFigures } from './figures/hostile-figures.ts'
 import { importFigures } from './figures/import-figures.ts'
+import { ingestFigures } from './figures/ingest-figures.ts'
+import { loadFigures } from './figures/load-figures.ts'
 import { missFigures } from './figures/miss-figures.ts'
 import { outboardFigures } from './figures/outboard-figures.ts'
+import { pullFigures } from './figures/pull-figures.ts'
+import { pushFigures } from './figures/push-figures.ts'
 import { rangeFigures } from './figures/range-figures.ts'
 import { rpcFigures } from './figures/rpc-figures.ts'
 import { startFigures } from './figures/start-figures.ts'
@@ -33,9 +37,13 @@ const ALL = {
   store: storeFigures,
   upkeep: upkeepFigures,
   ranges: rangeFigures,
-  announce: announceFigures,
+  pull: pullFigures,
+  load: loadFigures,
+  ingest: ingestFigures,
+  push: pushFigures,
   crowd: crowdFigures,
   'hostile-neighbours': hostileFigures,
+  announce: announceFigures,
 }
 
 const wanted = process.argv.slice(2)

@@ -51,6 +51,11 @@ test('nobody is waited for longer than its history explains', () => {
   expect(patience(1, 3_000)).toBe(3_000)
 })
 
+test('who is sending content is waited for: its line is full', () => {
+  const [turn] = turnsOf([view('it', { latencyMs: 1, isDelivering: true })])
+  expect(turn!.patienceMs).toBe(PATIENCE_MAX_MS)
+})
+
 test('a head start is short, whoever has it', () => {
   const headStart = (latencyMs: number | undefined): number =>
     turnsOf([view('it', { latencyMs })])[0]!.headStartMs

@@ -79,18 +79,12 @@ test('narinfos are asked for again after a while', async () => {
   expect(files.asked).toEqual([NAME, NAME])
 })
 
-test('what is absent is remembered for a while, or until it is forgotten', async () => {
-  const { clock, source, put, find, files } = made()
+test('what is absent is remembered for a while', async () => {
+  const { clock, put, find, files } = made()
   expect(await find()).toEqual([])
   put()
   expect(await find()).toEqual([])
   expect(files.asked).toHaveLength(1)
-  source.forget(PATH.hash)
-  expect(await find()).toHaveLength(1)
-  source.forgetAll()
-  files.files.clear()
-  expect(await find()).toEqual([])
-  put()
   await clock.pass(UPSTREAM_MISS_MS - 1)
   expect(await find()).toEqual([])
   await clock.pass(1)
@@ -147,12 +141,6 @@ test('a false root is a fault, and not offered again for a while, though the NAR
   expect(await roots()).toEqual([undefined])
   await clock.pass(WRONG_MS)
   expect(await roots()).toEqual([ROOT])
-  for (const forget of [() => source.forget(PATH.hash), () => source.forgetAll()]) {
-    offer!.turnDown('false-root')
-    expect(await roots()).toEqual([undefined])
-    forget()
-    expect(await roots()).toEqual([ROOT])
-  }
 })
 
 test('that nobody trusts what is said is no fault of the cache', async () => {
@@ -165,13 +153,13 @@ test('that nobody trusts what is said is no fault of the cache', async () => {
 })
 
 test('a NAR that is gone, or can not be read, is a fault', async () => {
-  const { source, put, find, files } = made()
+  const { clock, source, put, find, files } = made()
   put()
   files.files.delete(INFO.url)
   const [offer] = await find()
   expect(await faultOf(narOf(offer!))).toBe('nar-absent')
   expect(await find()).toEqual([])
-  source.forget(PATH.hash)
+  await clock.pass(WRONG_MS)
   files.files.set(INFO.url, NAR.subarray(1))
   const [again] = await find()
   expect(await faultOf(narOf(again!))).toBe('cut-off')
@@ -218,7 +206,7 @@ test('a busy cache is left alone for as long as it says', async () => {
 })
 
 test('NARs leave connections for narinfos, and each other', async () => {
-  const { source, put, find, files } = made({ connectionsMax: 4 })
+  const { clock, put, find, files } = made({ connectionsMax: 4 })
   put()
   const [offer] = await find()
   const { get } = files
@@ -233,7 +221,7 @@ test('NARs leave connections for narinfos, and each other', async () => {
     return await get(name, inner)
   }
   const nars = Array.from({ length: 10 }, () => narOf(offer!))
-  source.forget(PATH.hash)
+  await clock.pass(NAR_INFO_MS)
   expect(await find()).toHaveLength(1)
   expect(most).toBe(3)
   gate.resolve()

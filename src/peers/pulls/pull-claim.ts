@@ -56,6 +56,17 @@ export class PullClaim {
     this.#tell()
   }
 
+  /** It leaves the path to another, who pulls it as well. */
+  yield(): void {
+    this.#phase = 'waiting'
+    this.#run = 0
+    this.#room.giveBack(this.#chunks.length)
+    this.#chunks = []
+    this.#storedBytes = 0
+    this.#isCut = false
+    this.#tell()
+  }
+
   /**
    * A chunk is stored. Says whether it is told: what goes beyond the NAR is not, as where a second
    * cache is tried within one pull; that would look like a lie.
@@ -87,16 +98,17 @@ export class PullClaim {
   /** What is done about the path, and then what is new, up to the end of the claim. */
   async *watch(call: Call): AsyncGenerator<PullNews> {
     const inner = narrowedCall(call, this.#over.signal)
-    let told = 0
+    let [run, told] = [this.#run, 0]
     try {
       while (!this.#over.signal.aborted) {
         const { promise } = this.#changed
+        if (run !== this.#run) [run, told] = [this.#run, 0]
         const chunks = this.#chunks.slice(told, told + TOLD_AT_ONCE)
         told += chunks.length
         const isLast = told === this.#chunks.length
         // That it is complete is told last: nothing follows from who has been told so.
         const phase = this.#phase === 'complete' && !isLast ? 'pulling' : this.#phase
-        yield { phase, run: this.#run, pulledBytes: this.#progress.bytesFetched, chunks }
+        yield { phase, run, pulledBytes: this.#progress.bytesFetched, chunks }
         if (!isLast) continue
         await waitUpTo(this.#clock, PULL_KEEPALIVE_MS, promise, inner)
         await this.#clock.sleep(PULL_NEWS_MS, inner)

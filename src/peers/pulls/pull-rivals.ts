@@ -7,16 +7,11 @@ import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { peerError } from '../peer-error.ts'
 import type { PeerNetwork } from '../peer-network.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
+import type { AnswerTimes } from './answer-times.ts'
 import { pullWeight } from './pull-name.ts'
 import { PULL_SILENCE_MS, type PullNews, type PullPhase } from './pull-news.ts'
 import type { ToldRoom } from './told-room.ts'
 import type { Rival } from './who-pulls.ts'
-
-/** How long neighbours may take to say whether they are at a path before one begins, in ms. */
-export const SETTLE_MS = 30
-
-/** How long a neighbour may take that is asked for the first time, in ms: channels open slowly. */
-export const FIRST_ANSWER_MS = 400
 
 /** How many neighbours are asked about one path. */
 export const RIVALS_MAX = 128
@@ -38,8 +33,7 @@ export interface PullRivalsComponents {
   readonly clock: Clock
   readonly log: Log
   readonly room: ToldRoom
-  /** When a peer was first asked of any path, in milliseconds on the clock; now where it is now. */
-  firstAskedMs(peer: string): number
+  readonly answerTimes: AnswerTimes
 }
 
 /** Another node that wants the path, and what it has told of it. */
@@ -139,7 +133,7 @@ export class PullRivals {
 
   /** Begins to watch a peer, if that is not done yet; `wants` where it has said that it does. */
   meet(peer: string, init: { readonly wants?: boolean } = {}): void {
-    const { ledger, clock } = this.#components
+    const { ledger, clock, answerTimes } = this.#components
     const known = this.#watched.get(peer)
     if (known !== undefined) {
       // Its answer that it does not want the path may be older, and on its way.
@@ -148,10 +142,7 @@ export class PullRivals {
     }
     if (this.#watched.size >= RIVALS_MAX || this.#over.signal.aborted) return
     if (ledger.standing(peer) !== 'welcome') return
-    const patientUntilMs = Math.max(
-      clock.now() + SETTLE_MS,
-      this.#components.firstAskedMs(peer) + FIRST_ANSWER_MS,
-    )
+    const patientUntilMs = answerTimes.patientUntilMs(peer)
     const watched: Watched = {
       patientUntilMs,
       ...{ weight: pullWeight(this.#name, peer), isSpent: false, run: 0, chunks: [] },
@@ -182,9 +173,11 @@ export class PullRivals {
 
   /** Throws nothing. */
   async #watch(peer: string, watched: Watched): Promise<void> {
-    const { client, log } = this.#components
+    const { client, log, clock, answerTimes } = this.#components
     const call = { signal: this.#over.signal }
+    const askedAtMs = clock.now()
     const onAnswer = (answer: AnswerItem): void => {
+      if (!watched.hasAnswered) answerTimes.answered(askedAtMs)
       watched.hasAnswered = true
       if (answer.type === 'pull') this.#take(peer, watched, answer.news)
       else if (answer.type !== 'absent') {

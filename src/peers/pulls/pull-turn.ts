@@ -6,7 +6,7 @@ import type { PathFacts } from '../../pathinfo/path-facts.ts'
 import type { FetchProgress } from '../../substitution/fetch-progress.ts'
 import type { Pull } from '../../substitution/pull-sharing.ts'
 import type { NeighbourFilters } from '../filters/neighbour-filters.ts'
-import { SWARM_BYTES_MIN } from '../swarm/content-fetch.ts'
+import { SPREAD_BYTES_MIN } from '../swarm/content-fetch.ts'
 import type { Membership, Swarms } from '../swarm/swarms.ts'
 import type { PullClaim } from './pull-claim.ts'
 import { PullFollowing, type PullFollowingComponents } from './pull-following.ts'
@@ -47,6 +47,8 @@ export interface PullTurnInit {
   readonly isTrusted: (peer: string) => boolean
   /** A peer had the path whole, or its pull came to nothing. */
   readonly onSpent: (peer: string, why: 'complete' | 'stalled') => void
+  /** Aborts when the node stops. */
+  readonly stopping: AbortSignal
   /** The turn is over, whatever came of it. */
   readonly onEnd: (init: { readonly isComplete: boolean }) => void
 }
@@ -102,7 +104,8 @@ export class PullTurn {
     let pull: Pull | undefined
     try {
       this.#rivals.meetAll()
-      pull = await this.#await(call)
+      this.#isSettled = false
+      pull = await this.#await(narrowedCall(call, this.#init.stopping))
       return pull
     } finally {
       await this.#stopFollowing()
@@ -174,7 +177,7 @@ export class PullTurn {
     const over = new AbortController()
     const { narSize } = facts
     // What is as short as that comes sooner when it is whole.
-    if (narSize < SWARM_BYTES_MIN) {
+    if (narSize < SPREAD_BYTES_MIN) {
       return { peer, run, fetch: undefined, over, done: Promise.resolve() }
     }
     const pull = { peer, root: pullRoot(name, run, peer), narSize, self }
@@ -208,7 +211,7 @@ export class PullTurn {
     const { random, swarms, self } = this.#components
     const { claim, name, facts } = this.#init
     const run = 1 + random.integer(0xffff_ffff)
-    const isShort = facts.narSize < SWARM_BYTES_MIN
+    const isShort = facts.narSize < SPREAD_BYTES_MIN
     const root = pullRoot(name, run, self)
     const membership = isShort ? undefined : swarms.open(root, { isOrigin: true })
     const lost = new AbortController()
@@ -229,6 +232,12 @@ export class PullTurn {
         if (isOver) return
         membership?.complete()
         claim.complete()
+      },
+      again: (call) => {
+        isOver = true
+        membership?.[Symbol.dispose]()
+        claim.yield()
+        return this.run(call)
       },
       [Symbol.dispose]: () => {
         if (isOver) return

@@ -8,6 +8,7 @@ import type { FetchProgress } from '../../substitution/fetch-progress.ts'
 import type { Pull, PullSharing } from '../../substitution/pull-sharing.ts'
 import type { PullSource } from '../exchange/pull-source.ts'
 import type { PeerNetwork } from '../peer-network.ts'
+import { AnswerTimes } from './answer-times.ts'
 import { PullClaim } from './pull-claim.ts'
 import { pullName } from './pull-name.ts'
 import type { PullNews } from './pull-news.ts'
@@ -32,9 +33,6 @@ export const COMPLETE_MS = 30_000
 /** How many paths that were pulled are told of. */
 export const COMPLETE_MAX = 1_024
 
-/** How many neighbours are remembered to have been asked. */
-export const ASKED_MAX = 1_024
-
 /** For how long a peer is not waited for whose pull has stalled, in milliseconds. */
 export const STALLED_PEER_MS = 60_000
 
@@ -46,7 +44,7 @@ export const SAID_MAX = 4_096
 
 /** What it works with. */
 export interface SharedPullsComponents
-  extends Omit<PullTurnComponents, 'room' | 'access' | 'firstAskedMs' | 'network'> {
+  extends Omit<PullTurnComponents, 'room' | 'access' | 'answerTimes' | 'network'> {
   readonly network: Pick<PeerNetwork, 'connected' | 'onConnect'>
   readonly access: Pick<ReadAccess, 'shares' | 'reachesBlob'>
 }
@@ -64,12 +62,12 @@ export class SharedPulls implements PullSharing, PullSource {
   readonly #complete = new Map<string, PullClaim>()
   /** Until when words do not count: of peers, or of peers about one path; the oldest first. */
   readonly #spent = new Map<string, number>()
-  /** When each neighbour was first asked, those first who were asked first. */
-  readonly #asked = new Map<string, number>()
+  readonly #answerTimes: AnswerTimes
   readonly #stopping = new AbortController()
 
   constructor(components: SharedPullsComponents) {
     this.#components = components
+    this.#answerTimes = new AnswerTimes(components)
     components.network.onConnect((peer) => {
       for (const { turn } of this.#turns.values()) turn.greet(peer)
     })
@@ -103,12 +101,13 @@ export class SharedPulls implements PullSharing, PullSource {
     const isTrusted = (peer: string): boolean => this.#isTrusted(peer, name)
     const onSpent = (peer: string, why: 'complete' | 'stalled'): void =>
       this.#spend(why === 'stalled' ? peer : `${peer} ${name.hex}`, why)
+    const stopping = this.#stopping.signal
     const turn = new PullTurn(
-      { ...this.#components, room: this.#room, firstAskedMs: (peer) => this.#firstAskedMs(peer) },
-      { name, facts, into, progress, claim, isTrusted, onSpent, onEnd },
+      { ...this.#components, room: this.#room, answerTimes: this.#answerTimes },
+      { name, facts, into, progress, claim, isTrusted, stopping, onSpent, onEnd },
     )
     this.#turns.set(name.hex, { turn, claim })
-    return await turn.run(inner)
+    return await turn.run(call)
   }
 
   async *watch(peer: string, name: Digest, call: Call): AsyncGenerator<PullNews> {
@@ -139,16 +138,6 @@ export class SharedPulls implements PullSharing, PullSource {
     return DEFER_MS * Math.min(pulling, DEFER_PULLS_MAX)
   }
 
-  #firstAskedMs(peer: string): number {
-    const known = this.#asked.get(peer)
-    if (known !== undefined) return known
-    const nowMs = this.#components.clock.now()
-    this.#asked.set(peer, nowMs)
-    const [oldest] = this.#asked.keys()
-    if (this.#asked.size > ASKED_MAX && oldest !== undefined) this.#asked.delete(oldest)
-    return nowMs
-  }
-
   #spend(key: string, why: 'complete' | 'stalled'): void {
     const forMs = why === 'stalled' ? STALLED_PEER_MS : SAID_MS
     this.#spent.delete(key)
@@ -177,6 +166,7 @@ export class SharedPulls implements PullSharing, PullSource {
 function unshared(): Pull {
   return {
     lost: new AbortController().signal,
+    again: async () => unshared(),
     stored: () => undefined,
     complete: () => undefined,
     [Symbol.dispose]: () => undefined,

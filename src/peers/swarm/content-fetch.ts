@@ -29,6 +29,13 @@ const LOOKUP_BLOBS = 1024
 /** Less than this is fetched without looking for others at it: that would take longer. */
 export const SWARM_BYTES_MIN = 256 * 1024
 
+/**
+ * Where the nodes of a fleet each pull some paths from a cache for all, shorter paths than this, in
+ * bytes of their NARs, are not shared while they come, nor fetched by a swarm: who pulled one gives
+ * it to the others, and has theirs from them.
+ */
+export const SPREAD_BYTES_MIN = 2 * 1024 * 1024
+
 /** A swarm that a fetch takes part in, and what it needs for that. */
 export interface SwarmPart {
   readonly swarm: Swarm

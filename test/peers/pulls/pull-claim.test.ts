@@ -47,6 +47,27 @@ test('who watches is told at once, then what is new, and now and then that it go
   expect(told[2]).toEqual({ phase: 'pulling', run: 7, pulledBytes: 5, chunks: [] })
 })
 
+test('who leaves it to another waits again, and begins anew if it has to', async () => {
+  const { claim, clock, watch } = world(2)
+  const told = watch()
+  await settled()
+  claim.begin(7)
+  claim.stored(chunk(1))
+  claim.stored(chunk(2))
+  await settled()
+  await clock.pass(PULL_NEWS_MS)
+  claim.yield()
+  expect(claim.storedBytes).toBe(0)
+  await settled()
+  await clock.pass(PULL_NEWS_MS)
+  expect(told.at(-1)).toMatchObject({ phase: 'waiting', run: 0, chunks: [] })
+  claim.begin(8)
+  expect(claim.stored(chunk(1))).toBe(true)
+  await settled()
+  await clock.pass(PULL_NEWS_MS)
+  expect(told.at(-1)).toMatchObject({ phase: 'pulling', run: 8, chunks: [chunk(1)] })
+})
+
 test('who comes late is told all, some at a time, and last that it is complete', async () => {
   const { claim, watch } = world(100_000)
   claim.begin(1)

@@ -5,8 +5,9 @@ import { Digest } from '../../../src/foundation/digest.ts'
 import { silentLog } from '../../../src/foundation/log.ts'
 import { unlessAborted } from '../../../src/foundation/single-flight.ts'
 import type { Ask } from '../../../src/peers/exchange/exchange-session.ts'
+import { AnswerTimes, FIRST_ANSWER_MS } from '../../../src/peers/pulls/answer-times.ts'
 import type { PullNews } from '../../../src/peers/pulls/pull-news.ts'
-import { PullRivals, SETTLE_MS, STALLED_MS } from '../../../src/peers/pulls/pull-rivals.ts'
+import { PullRivals, STALLED_MS } from '../../../src/peers/pulls/pull-rivals.ts'
 import { ToldRoom } from '../../../src/peers/pulls/told-room.ts'
 import { noise } from '../../fixtures/content.ts'
 import { manualClock, settled } from '../../foundation/manual-clock.ts'
@@ -38,8 +39,9 @@ function world(init: { readonly room?: number } = {}) {
   }
   const ledger = { standing: () => 'welcome' as const }
   const components = { client, network, ledger, clock, log: silentLog, room }
+  const answerTimes = new AnswerTimes({ clock })
   const rivals = new PullRivals(
-    { ...components, firstAskedMs: () => -10_000 },
+    { ...components, answerTimes },
     {
       name: Digest.of(noise(32, 'name')),
       narSize: NAR_SIZE,
@@ -63,9 +65,9 @@ function world(init: { readonly room?: number } = {}) {
 test('it is settled when all have answered, or have had the time to', async () => {
   const { rivals, clock, asks, say } = world()
   rivals.meetAll()
-  expect(rivals.settlesAtMs).toBe(SETTLE_MS)
+  expect(rivals.settlesAtMs).toBe(FIRST_ANSWER_MS)
   say('a', { phase: 'waiting' })
-  expect(rivals.settlesAtMs).toBe(SETTLE_MS)
+  expect(rivals.settlesAtMs).toBe(FIRST_ANSWER_MS)
   void asks.get('b')!.ask.onAnswer({ type: 'absent', indices: [0] })
   asks.get('b')!.end()
   await settled()

@@ -78,6 +78,7 @@ async function raced(
   })
   await Promise.all(gets)
   const seconds = (performance.now() - start) / 1000
+  const spentSeconds = cpuSeconds() - cpuBefore
   const sent = (await lan.traffic())[CACHE]!.sentBytes - before
   if (way.nodes === 'by socket') {
     for (const [path, expected] of closure.narSha256) {
@@ -87,7 +88,7 @@ async function raced(
       }
     }
   }
-  const cpu = nodes.length === 0 ? '' : `, ${(cpuSeconds() - cpuBefore).toFixed(1)} s of CPU`
+  const cpu = nodes.length === 0 ? '' : `, ${spentSeconds.toFixed(1)} s of CPU`
   const figures = `${timed(seconds, closure, options)}, cache gave ${copies(sent, closure)}${cpu}`
   return { line: `${way.name}: ${figures}, ${verdict(wrong)}`, wrong }
 }
