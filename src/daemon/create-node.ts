@@ -256,7 +256,7 @@ async function joinPeers(
   const router = new DhtRouter({ routing: host.contentRouting, self: host.id, clock })
   const downloads = limitOf(config.peers.download_rate)
   const client = new ExchangeClient({ network: host, ledger, clock, log }, { downloads })
-  const asker = new PathAsker({ client })
+  const asker = new PathAsker({ client, clock })
   const fetching = { castore, client, ledger, network: host, clock, random, log }
   const swarms = new Swarms({ clock, access })
   const filters = new NeighbourFilters({ client, network: host, clock, log })

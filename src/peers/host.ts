@@ -1,7 +1,7 @@
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
-import type { Connection, IdentifyResult, PrivateKey, Stream } from '@libp2p/interface'
+import type { Connection, IdentifyResult, PeerId, PrivateKey, Stream } from '@libp2p/interface'
 import { type KadDHTComponents, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
@@ -92,7 +92,8 @@ export class Host implements PeerNetwork, Service {
   readonly #dials: DialMemory
   readonly #lan: LanDiscovery | undefined
   readonly #reconnector: Reconnector
-  readonly #speakers = new Set<string>()
+  /** Who speaks our protocol; to make a PeerId of text, and text of it, takes longer than to ask. */
+  readonly #speakers = new Map<string, PeerId>()
   /** What is exchanged with each peer. */
   readonly traffic: Traffic
   #channelHandler: (peer: string, channel: FrameChannel) => void = () => undefined
@@ -189,8 +190,8 @@ export class Host implements PeerNetwork, Service {
   }
 
   connected(): readonly ConnectedPeer[] {
-    return [...this.#speakers].flatMap((id) => {
-      const [connection] = this.#libp2p.getConnections(peerIdFromString(id))
+    return [...this.#speakers].flatMap(([id, peerId]) => {
+      const [connection] = this.#libp2p.getConnections(peerId)
       if (connection === undefined) return []
       return [{ id, address: connection.remoteAddr.toString(), latencyMs: connection.rtt }]
     })
@@ -269,7 +270,7 @@ export class Host implements PeerNetwork, Service {
   }
 
   #onSpeaker(peer: string): void {
-    this.#speakers.add(peer)
+    this.#speakers.set(peer, peerIdFromString(peer))
     this.#components.log.info('peer connected', { peer })
     for (const handler of this.#connectHandlers) handler(peer)
   }

@@ -11,9 +11,9 @@ import { FetchProgress } from '../substitution/fetch-progress.ts'
 import { SubstitutionError } from '../substitution/substitution-error.ts'
 import type { AnswerItem } from './exchange/exchange-session.ts'
 import { Neighbours } from './neighbours.ts'
+import { NEIGHBOUR_MS_MAX } from './path-asker.ts'
 import { PeerError, peerError } from './peer-error.ts'
 import type { PeerNetwork } from './peer-network.ts'
-import { NEIGHBOURS_MS } from './peer-source.ts'
 import { fetchContent } from './swarm/content-fetch.ts'
 import type { ContentFetchComponents } from './swarm/content-fetch-components.ts'
 import { fetchDirectories } from './swarm/directory-fetch.ts'
@@ -93,8 +93,12 @@ export class PeerContentSource implements ContentSource {
     const said = new Map<number, HolderSet>()
     const ask = async (peer: string): Promise<void> => {
       try {
-        const size = await withDeadline(clock, NEIGHBOURS_MS, 'asking a neighbour', call, (timed) =>
-          this.#sizeSaid(peer, digest, timed),
+        const size = await withDeadline(
+          clock,
+          NEIGHBOUR_MS_MAX,
+          'asking a neighbour',
+          call,
+          (timed) => this.#sizeSaid(peer, digest, timed),
         )
         if (size === undefined) return
         const holders = said.get(size) ?? new HolderSet()

@@ -8,7 +8,7 @@ import type { Substituter } from './substituter.ts'
 /** How many paths are brought here at once. */
 export const PATHS_AT_ONCE = 8
 
-/** How often a path is looked for again that nobody has, while a source is away. */
+/** How often a path is looked for again that nobody has, while it may turn up. */
 const RETRIES_MAX = 4
 
 /** Time before it is looked for again for the first time, in ms; twice as long each time. */
@@ -123,12 +123,12 @@ export class ClosureFetch {
     }
   }
 
-  /** Who fetches can wait for a source that has been there and is away for a moment. */
+  /** Who fetches can wait for a search that goes on, or for a source that is away for a moment. */
   async #describe(hash: Uint8Array, call: Call): Promise<PathFacts | undefined> {
     for (let tries = 0; ; tries++) {
       const described = await this.#substituter.describe(hash, call)
       if (described !== undefined || tries === RETRIES_MAX) return described
-      if (!this.#substituter.isWaiting) return undefined
+      if (!this.#substituter.mayCome(hash)) return undefined
       await this.#clock.sleep(RETRY_MS * 2 ** tries, call)
     }
   }

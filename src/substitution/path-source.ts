@@ -122,6 +122,8 @@ export interface PathSource {
   findRoot?(root: Node, narSize: number, call: Call): Promise<RootOffer | undefined>
   /** Whether a path that nobody had may have come to somebody since a moment, in ms. */
   hasNews?(hash: Uint8Array, sinceMs: number): boolean
+  /** Whether it goes on looking for a path that it was asked for and has not found yet. */
+  isSearching?(hash: Uint8Array): boolean
   /** Whether the source can be reached at all; one without it is always worth asking. @throws */
   probe?(call: Call): Promise<void>
 }

@@ -59,10 +59,15 @@ export class Substituter {
     return await this.#describing.run(key, (shared) => this.#ask(hash, key, shared), call)
   }
 
-  /** Whether a source is away that has answered before: it may have what nobody else has. */
-  get isWaiting(): boolean {
-    const views = this.#components.sources.map(({ view }) => view)
-    return views.some(({ isBenched, latencyMs }) => isBenched && latencyMs !== undefined)
+  /**
+   * Whether a path that nobody had may turn up soon: a source goes on looking for it, or one is
+   * away that has answered before.
+   */
+  mayCome(hash: Uint8Array): boolean {
+    return this.#components.sources.some(({ source, view }) => {
+      const isAway = view.isBenched && view.latencyMs !== undefined
+      return isAway || source.isSearching?.(hash) === true
+    })
   }
 
   /** Whether nobody had a path a moment ago, and nobody has said anything since. */

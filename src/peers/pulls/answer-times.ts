@@ -24,30 +24,40 @@ export class AnswerTimes {
   readonly #clock: Clock
   /** When each neighbour was first asked, those first who were asked first. */
   readonly #firstAsked = new Map<string, number>()
+  /** Since when neighbours have left questions unanswered, the longest first. */
+  readonly #owing = new Map<string, number>()
   #usualMs = 0
 
   constructor(components: { readonly clock: Clock }) {
     this.#clock = components.clock
   }
 
-  /** Until when a neighbour's answer is waited for that is asked now, in ms on the clock. */
+  /**
+   * Until when a neighbour's answer is waited for that is asked now, in ms on the clock. Who has
+   * left questions unanswered is not waited for.
+   */
   patientUntilMs(peer: string): number {
+    const nowMs = this.#clock.now()
+    const owingSinceMs = setDefault(this.#owing, peer, nowMs)
+    if (nowMs - owingSinceMs > FIRST_ANSWER_MS) return nowMs
     const waitMs = Math.min(Math.max(SETTLE_MS, SETTLE_RATIO * this.#usualMs), FIRST_ANSWER_MS)
-    return Math.max(this.#clock.now() + waitMs, this.#firstAskedMs(peer) + FIRST_ANSWER_MS)
+    const firstMs = setDefault(this.#firstAsked, peer, nowMs)
+    return Math.max(nowMs + waitMs, firstMs + FIRST_ANSWER_MS)
   }
 
   /** A neighbour has answered that was asked at a time on the clock. */
-  answered(askedAtMs: number): void {
+  answered(peer: string, askedAtMs: number): void {
+    this.#owing.delete(peer)
     this.#usualMs += ANSWER_WEIGHT * (this.#clock.now() - askedAtMs - this.#usualMs)
   }
+}
 
-  #firstAskedMs(peer: string): number {
-    const known = this.#firstAsked.get(peer)
-    if (known !== undefined) return known
-    const nowMs = this.#clock.now()
-    this.#firstAsked.set(peer, nowMs)
-    const [oldest] = this.#firstAsked.keys()
-    if (this.#firstAsked.size > ASKED_MAX && oldest !== undefined) this.#firstAsked.delete(oldest)
-    return nowMs
-  }
+/** What a map has, or has from now on; of too many the first goes. */
+function setDefault(map: Map<string, number>, key: string, value: number): number {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  map.set(key, value)
+  const [oldest] = map.keys()
+  if (map.size > ASKED_MAX && oldest !== undefined) map.delete(oldest)
+  return value
 }

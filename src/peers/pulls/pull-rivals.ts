@@ -177,7 +177,7 @@ export class PullRivals {
     const call = { signal: this.#over.signal }
     const askedAtMs = clock.now()
     const onAnswer = (answer: AnswerItem): void => {
-      if (!watched.hasAnswered) answerTimes.answered(askedAtMs)
+      if (!watched.hasAnswered) answerTimes.answered(peer, askedAtMs)
       watched.hasAnswered = true
       if (answer.type === 'pull') this.#take(peer, watched, answer.news)
       else if (answer.type !== 'absent') {
