@@ -137,12 +137,13 @@ export class OfferRace {
   }
 
   /** Takes an offer; resolves once its source is to look further. */
-  async #take(offer: Offer, asking: Asking, call: Call, timed: Call): Promise<void> {
+  async #take(offer: Offer, asking: Asking, timed: Call): Promise<void> {
     const { source } = asking
     const taken = Promise.withResolvers<void>()
     this.#offers.push({ offer, source, asking, taken })
     this.#tell()
-    if (isDoubtful(offer)) return this.#passOn(asking, call)
+    // The source keeps its head start: a better one may follow.
+    if (isDoubtful(offer)) return
     this.#hasFound = true
     // A source looks further only where what it has offered was not enough.
     await unlessAborted(taken.promise, timed.signal)
@@ -157,7 +158,7 @@ export class OfferRace {
     const answers = (async () => {
       for await (const offer of source.find(this.#hash, timed)) {
         hasAnswered = true
-        await this.#take(offer, asking, call, timed)
+        await this.#take(offer, asking, timed)
       }
       hasAnswered = true
     })().catch(() => {

@@ -45,11 +45,15 @@ test.skipIf(skipped)(
     await using neighbours = await beset(node, { cache, publicKey: key.publicKey })
     using client = connectNode(node.rpc)
     await until(async () => (await client.sources(call)).at(-1)!.state === 'ready')
+    // Until the flooder is found out the others may answer later than the cache, and go unasked.
+    await until(async () => (await client.peers(call)).some((it) => it.standing === 'banned'))
     const straight = await copied(`file://${cache}`, 'straight')
     const through = await copied(node.gatewayUrl, 'through')
     expect(through).toEqual(straight)
-    const lies = await neighbours.lies()
-    for (const [role, count] of Object.entries(lies)) expect(count, role).toBeGreaterThan(0)
+    // Whether somebody is asked for content, to lie with it, is for chance to say: nobody who has
+    // wasted time is, and the cache may answer before the others do.
+    const { forger, flooder, 'black hole': blackHole } = await neighbours.lies()
+    for (const count of [forger, flooder, blackHole]) expect(count).toBeGreaterThan(0)
   },
 )
 

@@ -9,10 +9,10 @@ import { connected, type PeerNode, peerNode, storePath, takeIn } from '../fixtur
 import { directory, file, inPieces, narOf } from '../nar/trees.ts'
 
 const MIB = 1024 * 1024
-const STALL_MS = 800
+const STALL_MS = 1_200
 
 /** No fetch may take longer than this, whoever takes part. */
-const FETCH_MS_MAX = 5_000
+const FETCH_MS_MAX = 8_000
 
 const nar = narOf(
   directory({

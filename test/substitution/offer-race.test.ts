@@ -168,7 +168,7 @@ function doubtfulOffer(name: string): Offer {
   return Object.assign(offerOf(name), { isDoubtful: true })
 }
 
-test('a doubtful offer gives way at once, and comes where others have nothing', async () => {
+test('a doubtful offer gives way, and comes where others have nothing', async () => {
   const clock = manualClock()
   const [a, b] = [new Puppet('a', { priority: 0 }), new Puppet('b', { priority: 1 })]
   const { offers } = race(clock, a, b)
@@ -195,9 +195,23 @@ test('a doubtful offer comes after those that others have', async () => {
   await offers.return(undefined)
 })
 
+test('a doubtful offer does not cost its source the head start', async () => {
+  const clock = manualClock()
+  const searcher = new Searcher('searcher', doubtfulOffer('wanted'))
+  const other = new Puppet('other', { priority: 1 })
+  const { offers } = race(clock, searcher, other)
+  const first = offers.next()
+  await settled()
+  expect(other.asked).toBe(0)
+  await searcher.answer(offerOf('wanted'))
+  expect((await first).value?.source.name).toBe('searcher')
+  expect(other.asked).toBe(0)
+  await offers.return(undefined)
+})
+
 test('where an offer was no good, its source holds up no other with its search', async () => {
   const clock = manualClock()
-  const slow = new Searcher('slow')
+  const slow = new Searcher('slow', offerOf('wanted'))
   const other = new Puppet('other', { priority: 1 })
   const { offers } = race(clock, slow, other)
   expect((await offers.next()).value?.source.name).toBe('slow')
@@ -210,14 +224,17 @@ test('where an offer was no good, its source holds up no other with its search',
   await offers.return(undefined)
 })
 
-/** A source that has an offer at once, and looks for another one for ever. */
+/** A source that has an offer at once, and looks for others until it is told of them. */
 class Searcher extends Puppet {
-  constructor(name: string) {
+  readonly #first: Offer
+
+  constructor(name: string, first: Offer) {
     super(name, { priority: 0, limitMs: 60_000 })
+    this.#first = first
   }
 
-  override async *find(hash_: Uint8Array, findCall: Call): AsyncGenerator<Offer> {
-    yield offerOf('wanted')
-    yield* super.find(hash_, findCall)
+  override async *find(wanted: Uint8Array, inner: Call): AsyncGenerator<Offer> {
+    yield this.#first
+    yield* super.find(wanted, inner)
   }
 }
