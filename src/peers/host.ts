@@ -92,7 +92,7 @@ export class Host implements PeerNetwork, Service {
   readonly #dials: DialMemory
   readonly #lan: LanDiscovery | undefined
   readonly #reconnector: Reconnector
-  /** Who speaks our protocol; to make a PeerId of text, and text of it, takes longer than to ask. */
+  /** Who speaks our protocol. To make a PeerId of text takes longer than to ask about it. */
   readonly #speakers = new Map<string, PeerId>()
   /** What is exchanged with each peer. */
   readonly traffic: Traffic

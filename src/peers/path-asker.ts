@@ -24,6 +24,9 @@ const NEIGHBOUR_MS_MIN = 100
 /** How many times its usual time a neighbour may take. */
 const PATIENCE_RATIO = 8
 
+/** How many requests a peer that keeps silent is sent. */
+const SILENT_QUESTIONS_MAX = 8
+
 /** What of an answer's time goes into the usual time. */
 const ANSWER_WEIGHT = 0.2
 
@@ -71,9 +74,14 @@ export class PathAsker {
   }
 
   /**
-   * Whether a peer owes an answer for longer than it is waited for: it is not worth another
-   * question before it has given one, or the exchange has given it up.
+   * Whether a peer is worth another question: who keeps silent is asked a few more, in case that it
+   * is only slow.
    */
+  mayAsk(peer: string): boolean {
+    return !this.isSilent(peer) || this.#debts.get(peer)!.questions < SILENT_QUESTIONS_MAX
+  }
+
+  /** Whether a peer owes an answer for longer than it is waited for. */
   isSilent(peer: string): boolean {
     const debt = this.#debts.get(peer)
     return debt !== undefined && this.#clock.now() - debt.sinceMs >= this.patienceMs(peer)

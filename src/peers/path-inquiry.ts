@@ -1,14 +1,13 @@
 import type { Call } from '../foundation/call.ts'
 import { deadline } from '../foundation/clock.ts'
 import type { Semaphore } from '../foundation/semaphore.ts'
-import { unlessAborted } from '../foundation/single-flight.ts'
 import { waitUpTo } from '../foundation/wait-up-to.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import { claimIdentity, contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { Offer } from '../substitution/path-source.ts'
 import type { NeighbourFilters } from './filters/neighbour-filters.ts'
 import { searchHolders } from './holder-search.ts'
-import type { PathAsker } from './path-asker.ts'
+import { NEIGHBOUR_MS_MAX, type PathAsker } from './path-asker.ts'
 import { PeerOffer, type PeerOfferComponents } from './peer-offer.ts'
 import type { Router } from './routing/router.ts'
 import { pathKey } from './routing/routing-key.ts'
@@ -23,7 +22,7 @@ export const HOLDERS_ENOUGH = 8
 /** What an inquiry works with. */
 export interface PathInquiryComponents extends PeerOfferComponents {
   readonly router: Router
-  readonly asker: Pick<PathAsker, 'ask' | 'isSilent' | 'patienceMs'>
+  readonly asker: Pick<PathAsker, 'ask' | 'mayAsk' | 'isSilent' | 'patienceMs'>
   /** Which neighbours need not be asked; all are where it is left out. */
   readonly filters?: Pick<NeighbourFilters, 'has' | 'mayHave' | 'hasNews'>
 }
@@ -42,8 +41,11 @@ export class PathInquiry {
   /** Whoever asked has gone, and waits for no more offers. */
   #isLeft = false
   #foundAtMs: number | undefined
+  /** The search of the DHT, once it has begun. */
   #search: Promise<void> | undefined
-  #isSearching = false
+  /** How many who were asked have neither answered nor been given up, the DHT among them. */
+  #asking = 0
+  readonly #over = Promise.withResolvers<void>()
 
   constructor(components: PathInquiryComponents, hash: Uint8Array) {
     this.#components = components
@@ -55,20 +57,25 @@ export class PathInquiry {
     return this.#foundAtMs
   }
 
-  /** Whether the DHT is being searched. */
-  get isSearching(): boolean {
-    return this.#isSearching
+  /** Whether somebody may still answer. */
+  get isOpen(): boolean {
+    return this.#asking > 0
   }
 
   /** Whether there is nothing to be had of it any more. */
   get isSpent(): boolean {
-    return !this.#isSearching && this.#offers.length === 0
+    return !this.isOpen && this.#offers.length === 0
   }
 
-  /** What neighbours offer. */
+  /** What neighbours offer, those who take no longer than they usually do. */
   async *near(call: Call): AsyncGenerator<Offer> {
+    const { asker } = this.#components
     const neighbours = this.#neighbours()
-    if (neighbours.length > 0) yield* this.#offersOf(this.#askAll(neighbours), call)
+    const prompt = neighbours.filter((id) => !asker.isSilent(id))
+    const asking = this.#counted(this.#askAll(neighbours))
+    if (prompt.length === 0) return
+    const waitMs = Math.max(...prompt.map((id) => asker.patienceMs(id)))
+    yield* this.#offersOf(asking, waitMs, call)
   }
 
   /**
@@ -76,20 +83,29 @@ export class PathInquiry {
    * has come for `waitMs`, while the search goes on.
    */
   async *far(turns: Semaphore, waitMs: number, call: Call): AsyncGenerator<Offer> {
-    if (this.#search === undefined) {
-      this.#isSearching = true
-      this.#search = this.#askFurther(turns).finally(() => {
-        this.#isSearching = false
-      })
+    this.#search ??= this.#counted(this.#askFurther(turns))
+    yield* this.#offersOf(this.#search, waitMs, call)
+  }
+
+  /** What comes late, of whoever was asked. Ends when nothing has come for `waitMs`. */
+  async *late(waitMs: number, call: Call): AsyncGenerator<Offer> {
+    yield* this.#offersOf(this.#over.promise, waitMs, call)
+  }
+
+  async #counted(asking: Promise<void>): Promise<void> {
+    this.#asking++
+    try {
+      await asking
+    } finally {
+      if (--this.#asking === 0) this.#over.resolve()
     }
-    yield* this.#offersOf(this.#search, call, waitMs)
   }
 
   /**
    * Offers as they come in while `asking` goes on. Whoever takes only the first leaves the asking
    * to go on by itself: late answers still join the holders of their claim.
    */
-  async *#offersOf(asking: Promise<void>, call: Call, waitMs?: number): AsyncGenerator<Offer> {
+  async *#offersOf(asking: Promise<void>, waitMs: number, call: Call): AsyncGenerator<Offer> {
     const { clock } = this.#components
     let isOver = false
     this.#isLeft = false
@@ -109,8 +125,7 @@ export class PathInquiry {
         if (isOver) return await over
         const { promise, resolve } = Promise.withResolvers<void>()
         this.#wake = resolve
-        if (waitMs === undefined) await unlessAborted(promise, call.signal)
-        else if (!(await waitUpTo(clock, waitMs, promise, call))) return
+        if (!(await waitUpTo(clock, waitMs, promise, call))) return
       }
     } finally {
       this.#isLeft = true
@@ -121,20 +136,14 @@ export class PathInquiry {
   #neighbours(): string[] {
     const { network, ledger, filters, asker } = this.#components
     const ids = network.connected().map(({ id }) => id)
-    const canAnswer = (id: string): boolean =>
-      ledger.standing(id) === 'welcome' && !asker.isSilent(id)
+    const canAnswer = (id: string): boolean => ledger.standing(id) === 'welcome' && asker.mayAsk(id)
     return ids.filter((id) => canAnswer(id) && filters?.mayHave(id, this.#hash) !== false)
   }
 
-  /** Each has as long as it usually takes: whoever says nothing is waited for once. */
   async #askAll(peers: readonly string[]): Promise<void> {
-    const { asker, clock } = this.#components
-    const ask = async (peer: string): Promise<void> => {
-      const limit = deadline(clock, asker.patienceMs(peer), 'asking a neighbour')
-      await this.#askOne(peer, limit)
-      limit.clear()
-    }
-    await Promise.all(peers.map(ask))
+    const limit = deadline(this.#components.clock, NEIGHBOUR_MS_MAX, 'asking the neighbours')
+    await Promise.all(peers.map((id) => this.#askOne(id, limit)))
+    limit.clear()
   }
 
   async #askFurther(turns: Semaphore): Promise<void> {

@@ -59,7 +59,7 @@ export class PeerSource implements PathSource {
   readonly #components: PathInquiryComponents
   readonly #searches: Allowance
   readonly #searching = new Semaphore(SEARCHES_AT_ONCE)
-  /** Inquiries whose searches took longer than anybody waited, by paths. */
+  /** Inquiries that took longer than anybody waited, by paths. */
   readonly #late: ExpiringMap<PathInquiry>
   readonly #roots: RootSearch
 
@@ -84,14 +84,19 @@ export class PeerSource implements PathSource {
     const key = keyOf(hash)
     const untilMs = clock.now() + SEARCH_WAIT_MS
     const late = this.#late.get(key)
-    if (late?.isSpent === false) return yield* late.far(this.#searching, SEARCH_WAIT_MS, call)
-    this.#late.delete(key)
     const inquiry = new PathInquiry(this.#components, hash)
-    yield* inquiry.near(call)
-    if (this.#isAmongNeighbours() || !this.#searches.take()) return
-    const waitMs = Math.max(0, untilMs - clock.now())
-    yield* inquiry.far(this.#searching, waitMs, call)
-    if (!inquiry.isSpent) this.#late.set(key, inquiry)
+    const leftMs = (): number => Math.max(0, untilMs - clock.now())
+    this.#late.delete(key) // it is read by one at a time
+    try {
+      if (late !== undefined) yield* late.late(0, call)
+      yield* inquiry.near(call)
+      if (late?.isOpen === true) return yield* late.late(leftMs(), call)
+      if (this.#isAmongNeighbours() || !this.#searches.take()) return
+      yield* inquiry.far(this.#searching, leftMs(), call)
+    } finally {
+      const rest = [late, inquiry].find((it) => it?.isSpent === false)
+      if (rest !== undefined) this.#late.set(key, rest)
+    }
   }
 
   /** Neighbours first; the DHT for what is long, where it can know more than they. */
@@ -112,7 +117,7 @@ export class PeerSource implements PathSource {
   }
 
   isSearching(hash: Uint8Array): boolean {
-    return this.#late.get(keyOf(hash))?.isSearching === true
+    return this.#late.get(keyOf(hash))?.isOpen === true
   }
 
   /**

@@ -47,7 +47,8 @@ export class Substituter {
 
   /**
    * What is known of a path: held here, or claimed by someone trusted. Cheap; fetches nothing. The
-   * root of what a cache has is not known before it is here. Undefined where nobody has it.
+   * root of what a cache has is not known before it is here. Undefined where nobody has it, as far
+   * as could be told at once: a search that takes longer goes on, and tells who asks again.
    */
   async describe(hash: Uint8Array, call: Call): Promise<PathFacts | undefined> {
     const held = await this.#held(hash, call)
@@ -73,8 +74,15 @@ export class Substituter {
   /** Whether nobody had a path a moment ago, and nobody has said anything since. */
   #isMissing(hash: Uint8Array, key: string): boolean {
     const sinceMs = this.#misses.sinceMs(key)
-    if (sinceMs === undefined) return false
-    return !this.#components.sources.some(({ source }) => source.hasNews?.(hash, sinceMs))
+    return sinceMs !== undefined && !this.#isWorthAnotherLook(hash, sinceMs)
+  }
+
+  /** Whether a source goes on looking for a path, or has had news of it since a time. */
+  #isWorthAnotherLook(hash: Uint8Array, sinceMs: number): boolean {
+    return this.#components.sources.some(
+      ({ source }) =>
+        source.isSearching?.(hash) === true || source.hasNews?.(hash, sinceMs) === true,
+    )
   }
 
   async #held(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
@@ -139,12 +147,21 @@ export class Substituter {
    * @throws SubstitutionError where there were offers and all of them failed
    */
   async resolve(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
-    const described = await this.describe(hash, call)
+    const described = await this.#describeInTime(hash, call)
     if (described === undefined) return undefined
     const known = this.#known.get(encodeNixBase32(hash))
     const claim = known?.kind === 'content' ? known.claim : undefined
     if (claim?.pathInfo === described && claim.final) return claim.pathInfo
     return await this.obtain(hash, call)
+  }
+
+  /** As {@link describe}, but to the end of a search. */
+  async #describeInTime(hash: Uint8Array, call: Call): Promise<PathFacts | undefined> {
+    for (;;) {
+      const sinceMs = this.#components.clock.now()
+      const described = await this.describe(hash, call)
+      if (described !== undefined || !this.#isWorthAnotherLook(hash, sinceMs)) return described
+    }
   }
 
   /** Someone new may have what nobody had before. */
@@ -191,10 +208,14 @@ export class Substituter {
     const known = this.#known.get(key)
     const isLate = known !== undefined && isDoubtful(known.offer)
     if (known !== undefined && !isLate) yield known
-    for await (const found of new OfferRace(this.#components, hash).run(call)) {
-      const candidate = admitOffer(hash, found, this.#components, faults)
-      if (candidate !== undefined) yield candidate
-    }
+    let sinceMs: number
+    do {
+      sinceMs = this.#components.clock.now()
+      for await (const found of new OfferRace(this.#components, hash).run(call)) {
+        const candidate = admitOffer(hash, found, this.#components, faults)
+        if (candidate !== undefined) yield candidate
+      }
+    } while (this.#isWorthAnotherLook(hash, sinceMs))
     if (known !== undefined && isLate) yield known
   }
 }

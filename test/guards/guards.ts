@@ -552,6 +552,27 @@ export const GUARDS: readonly Guard[] = [
   },
   ...UPSTREAM_GUARDS,
   {
+    name: 'asking neighbours: who keeps silent is sent few more questions',
+    file: 'src/peers/path-asker.ts',
+    guard: 'this.#debts.get(peer)!.questions < SILENT_QUESTIONS_MAX',
+    undone: 'this.#debts.get(peer)!.questions < SILENT_QUESTIONS_MAX * 4',
+    tests: ['test/peers/path-asker.test.ts'],
+  },
+  {
+    name: 'arriving NARs: only the hash that was signed proves one',
+    file: 'src/substitution/nar-arrival.ts',
+    guard: 'if (!isAll || !isRight || measure.narSize !== this.facts.narSize) return',
+    undone: 'if (!isAll || measure.narSize !== this.facts.narSize) return',
+    tests: ['test/substitution/nar-arrival.test.ts'],
+  },
+  {
+    name: 'pulls: who leaves questions unanswered is not waited for',
+    file: 'src/peers/pulls/answer-times.ts',
+    guard: 'if (nowMs - owingSinceMs > FIRST_ANSWER_MS) return nowMs',
+    undone: 'if (nowMs < owingSinceMs) return nowMs',
+    tests: ['test/peers/pulls/answer-times.test.ts'],
+  },
+  {
     name: 'arriving NARs: the last byte waits for the proof',
     file: 'src/substitution/nar-arrival.ts',
     guard: 'Math.min(this.#bytes, this.facts.narSize - KEPT_BACK_BYTES)',
