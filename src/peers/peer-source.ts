@@ -117,7 +117,7 @@ export class PeerSource implements PathSource {
   }
 
   isSearching(hash: Uint8Array): boolean {
-    return this.#late.get(keyOf(hash))?.isOpen === true
+    return this.#late.get(keyOf(hash))?.isSpent === false
   }
 
   /**

@@ -122,7 +122,10 @@ export interface PathSource {
   findRoot?(root: Node, narSize: number, call: Call): Promise<RootOffer | undefined>
   /** Whether a path that nobody had may have come to somebody since a moment, in ms. */
   hasNews?(hash: Uint8Array, sinceMs: number): boolean
-  /** Whether it goes on looking for a path that it was asked for and has not found yet. */
+  /**
+   * Whether it goes on looking for a path that it was asked for, or has found something since: who
+   * asks again waits for that, so that asking for as long as this says ends, and takes time.
+   */
   isSearching?(hash: Uint8Array): boolean
   /** Whether the source can be reached at all; one without it is always worth asking. @throws */
   probe?(call: Call): Promise<void>

@@ -71,18 +71,16 @@ export class Substituter {
     })
   }
 
+  /** Whether a source goes on looking for a path: to ask again is to wait for it. */
+  #isSearching(hash: Uint8Array): boolean {
+    return this.#components.sources.some(({ source }) => source.isSearching?.(hash) === true)
+  }
+
   /** Whether nobody had a path a moment ago, and nobody has said anything since. */
   #isMissing(hash: Uint8Array, key: string): boolean {
     const sinceMs = this.#misses.sinceMs(key)
-    return sinceMs !== undefined && !this.#isWorthAnotherLook(hash, sinceMs)
-  }
-
-  /** Whether a source goes on looking for a path, or has had news of it since a time. */
-  #isWorthAnotherLook(hash: Uint8Array, sinceMs: number): boolean {
-    return this.#components.sources.some(
-      ({ source }) =>
-        source.isSearching?.(hash) === true || source.hasNews?.(hash, sinceMs) === true,
-    )
+    if (sinceMs === undefined || this.#isSearching(hash)) return false
+    return !this.#components.sources.some(({ source }) => source.hasNews?.(hash, sinceMs))
   }
 
   async #held(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {
@@ -158,9 +156,8 @@ export class Substituter {
   /** As {@link describe}, but to the end of a search. */
   async #describeInTime(hash: Uint8Array, call: Call): Promise<PathFacts | undefined> {
     for (;;) {
-      const sinceMs = this.#components.clock.now()
       const described = await this.describe(hash, call)
-      if (described !== undefined || !this.#isWorthAnotherLook(hash, sinceMs)) return described
+      if (described !== undefined || !this.#isSearching(hash)) return described
     }
   }
 
@@ -208,14 +205,12 @@ export class Substituter {
     const known = this.#known.get(key)
     const isLate = known !== undefined && isDoubtful(known.offer)
     if (known !== undefined && !isLate) yield known
-    let sinceMs: number
     do {
-      sinceMs = this.#components.clock.now()
       for await (const found of new OfferRace(this.#components, hash).run(call)) {
         const candidate = admitOffer(hash, found, this.#components, faults)
         if (candidate !== undefined) yield candidate
       }
-    } while (this.#isWorthAnotherLook(hash, sinceMs))
+    } while (this.#isSearching(hash))
     if (known !== undefined && isLate) yield known
   }
 }
