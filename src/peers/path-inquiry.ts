@@ -71,6 +71,7 @@ export class PathInquiry {
   async *near(call: Call): AsyncGenerator<Offer> {
     const { asker } = this.#components
     const neighbours = this.#neighbours()
+    if (neighbours.length === 0) return
     const prompt = neighbours.filter((id) => !asker.isSilent(id))
     const asking = this.#counted(this.#askAll(neighbours))
     if (prompt.length === 0) return

@@ -127,3 +127,11 @@ test('a peer that brings no content that is waited for is noted, and asked last'
   leaving.abort()
   await fetching
 })
+
+test('a path that nobody has is looked for no longer than somebody may answer', async () => {
+  await using alone = await peerNode()
+  expect(await alone.substituter.obtain(storePath('nobody-has-it').hash, call)).toBeUndefined()
+  await using asker = await peerNode({ bootstrap: [alone] })
+  await connected(alone, asker)
+  expect(await asker.substituter.obtain(storePath('nobody-has-it').hash, call)).toBeUndefined()
+})
