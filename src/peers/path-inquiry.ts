@@ -45,7 +45,8 @@ export class PathInquiry {
   #search: Promise<void> | undefined
   /** How many who were asked have neither answered nor been given up, the DHT among them. */
   #asking = 0
-  readonly #over = Promise.withResolvers<void>()
+  /** Resolves once all who are being asked have; another one for those who are asked then. */
+  #over = Promise.withResolvers<void>()
 
   constructor(components: PathInquiryComponents, hash: Uint8Array) {
     this.#components = components
@@ -90,11 +91,12 @@ export class PathInquiry {
 
   /** What comes late, of whoever was asked. Ends when nothing has come for `waitMs`. */
   async *late(waitMs: number, call: Call): AsyncGenerator<Offer> {
-    yield* this.#offersOf(this.#over.promise, waitMs, call)
+    const over = this.isOpen ? this.#over.promise : Promise.resolve()
+    yield* this.#offersOf(over, waitMs, call)
   }
 
   async #counted(asking: Promise<void>): Promise<void> {
-    this.#asking++
+    if (this.#asking++ === 0) this.#over = Promise.withResolvers()
     try {
       await asking
     } finally {

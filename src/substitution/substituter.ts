@@ -27,6 +27,9 @@ export interface SubstituterComponents extends PathFetchComponents {
   readonly uses?: UseTracker
 }
 
+/** How long it is waited before a source is asked again that goes on looking, in ms. */
+const LOOK_MS = 20
+
 /**
  * Answers for store paths, from what is held here or from whoever has them. Concurrent requests for
  * one path share one flight.
@@ -158,6 +161,7 @@ export class Substituter {
     for (;;) {
       const described = await this.describe(hash, call)
       if (described !== undefined || !this.#isSearching(hash)) return described
+      await this.#components.clock.sleep(LOOK_MS, call)
     }
   }
 
@@ -205,12 +209,14 @@ export class Substituter {
     const known = this.#known.get(key)
     const isLate = known !== undefined && isDoubtful(known.offer)
     if (known !== undefined && !isLate) yield known
-    do {
+    for (;;) {
       for await (const found of new OfferRace(this.#components, hash).run(call)) {
         const candidate = admitOffer(hash, found, this.#components, faults)
         if (candidate !== undefined) yield candidate
       }
-    } while (this.#isSearching(hash))
+      if (!this.#isSearching(hash)) break
+      await this.#components.clock.sleep(LOOK_MS, call)
+    }
     if (known !== undefined && isLate) yield known
   }
 }
