@@ -102,7 +102,7 @@ export const UPSTREAM_GUARDS: readonly Guard[] = [
   },
   {
     name: 'upstream: what silent neighbours offered comes after what caches have',
-    file: 'src/peers/peer-source.ts',
+    file: 'src/peers/peer-offer.ts',
     guard: 'for (const peer of this.#holders) if (ledger.isPrompt(peer)) return false',
     undone: "for (const it of this.#holders) if (ledger.standing(it) !== 'banned') return false",
     tests: ['test/peers/peer-source.test.ts'],
