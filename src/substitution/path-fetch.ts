@@ -32,6 +32,9 @@ export interface PathFetchComponents {
   readonly pulls?: PullSharing
 }
 
+/** How long it is waited before neighbours are asked again who have not answered yet, in ms. */
+const LOOK_MS = 20
+
 type NarCandidate = Extract<Candidate, { kind: 'nar' }>
 type ContentCandidate = Extract<Candidate, { kind: 'content' }>
 
@@ -186,19 +189,26 @@ export class PathFetch implements Disposable {
   async #takeOfNeighbours(hash: Uint8Array, call: Call): Promise<FinalClaim | undefined> {
     // They have it by now: a cache that answered sooner would have it pulled once more.
     const sources = this.#components.sources.filter(({ source }) => source.sharesPulls === true)
-    for await (const found of new OfferRace({ ...this.#components, sources }, hash).run(call)) {
-      const candidate = admitOffer(hash, found, this.#components, [])
-      if (candidate === undefined || candidate.kind === 'nar') continue
-      try {
-        return await this.#takeContent(candidate, call, { isSpread: true })
-      } catch (fault) {
-        call.signal.throwIfAborted()
-        turnDown(candidate, fault)
-        const source = found.source.name
-        this.#components.log.debug('what a neighbour pulled did not come', { source, error: fault })
+    for (;;) {
+      for await (const found of new OfferRace({ ...this.#components, sources }, hash).run(call)) {
+        const candidate = admitOffer(hash, found, this.#components, [])
+        if (candidate === undefined || candidate.kind === 'nar') continue
+        try {
+          return await this.#takeContent(candidate, call, { isSpread: true })
+        } catch (fault) {
+          call.signal.throwIfAborted()
+          turnDown(candidate, fault)
+          const source = found.source.name
+          this.#components.log.debug('what a neighbour pulled did not come', {
+            source,
+            error: fault,
+          })
+        }
       }
+      // Busy ones answer later than they are waited for at first.
+      if (!sources.some(({ source }) => source.isSearching?.(hash) === true)) return undefined
+      await this.#components.clock.sleep(LOOK_MS, call)
     }
-    return undefined
   }
 
   async #takeNar({ offer, nar }: NarCandidate, call: Call): Promise<FinalClaim> {
