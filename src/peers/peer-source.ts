@@ -10,10 +10,16 @@ import { PeerRootOffer } from './peer-offer.ts'
 import { RootSearch } from './root-search.ts'
 
 /**
- * How long who asks for a path waits for the DHT, in milliseconds from the question on. The search
- * goes on, and who asks again is given what it has found.
+ * How long who asks for a path waits for the DHT at the most, in milliseconds from the question on.
+ * The search goes on, and who asks again is given what it has found.
  */
-export const SEARCH_WAIT_MS = 200
+export const SEARCH_WAIT_MS = 1_000
+
+/**
+ * How long after many waits in vain, in milliseconds: each halves the next one, until a search
+ * finds somebody. Nix asks for thousands of paths that nobody has.
+ */
+export const SEARCH_WAIT_MIN_MS = 125
 
 /** How many searches of the DHT go on at once. */
 export const SEARCHES_AT_ONCE = 4
@@ -59,6 +65,7 @@ export class PeerSource implements PathSource {
   readonly #components: PathInquiryComponents
   readonly #searches: Allowance
   readonly #searching = new Semaphore(SEARCHES_AT_ONCE)
+  #waitMs = SEARCH_WAIT_MS
   /** Inquiries that took longer than anybody waited, by paths. */
   readonly #late: ExpiringMap<PathInquiry>
   readonly #roots: RootSearch
@@ -82,7 +89,7 @@ export class PeerSource implements PathSource {
   async *find(hash: Uint8Array, call: Call): AsyncGenerator<Offer> {
     const { clock } = this.#components
     const key = keyOf(hash)
-    const untilMs = clock.now() + SEARCH_WAIT_MS
+    const untilMs = clock.now() + this.#waitMs
     const late = this.#late.get(key)
     const inquiry = new PathInquiry(this.#components, hash)
     const leftMs = (): number => Math.max(0, untilMs - clock.now())
@@ -92,10 +99,21 @@ export class PeerSource implements PathSource {
       yield* inquiry.near(call)
       if (late?.isOpen === true) return yield* late.late(leftMs(), call)
       if (this.#isAmongNeighbours() || !this.#searches.take()) return
-      yield* inquiry.far(this.#searching, leftMs(), call)
+      yield* this.#search(inquiry, leftMs(), call)
     } finally {
       const rest = [late, inquiry].find((it) => it?.isSpent === false)
       if (rest !== undefined) this.#late.set(key, rest)
+    }
+  }
+
+  /** Searches the DHT. How long it is waited for next time depends on what comes of it. */
+  async *#search(inquiry: PathInquiry, waitMs: number, call: Call): AsyncGenerator<Offer> {
+    const before = inquiry.foundAtMs
+    try {
+      yield* inquiry.far(this.#searching, waitMs, call)
+      if (inquiry.isOpen) this.#waitMs = Math.max(this.#waitMs / 2, SEARCH_WAIT_MIN_MS)
+    } finally {
+      if (inquiry.foundAtMs !== before) this.#waitMs = SEARCH_WAIT_MS
     }
   }
 
