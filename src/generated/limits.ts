@@ -270,6 +270,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"rpc","name":"SEED_LOOK_MS","value":1000,"what":"How often it is looked who has what by now, in milliseconds"},
   {"part":"rpc","name":"SEEDED_PATHS_MAX","value":16384,"what":"How many paths one call may seed, what they refer to included"},
   {"part":"rpc","name":"PROGRESS_MS","value":200,"what":"How often it is told how far something has got, in milliseconds"},
+  {"part":"substitution","name":"LOOKING_MS_MAX","value":4000,"what":"For how long sources are asked again that go on looking, in milliseconds"},
   {"part":"substitution","name":"PATHS_AT_ONCE","value":8,"what":"How many paths are brought here at once"},
   {"part":"substitution","name":"UPLOADS_AT_ONCE","value":8,"what":"How many paths are uploaded at once"},
   {"part":"substitution","name":"PUSH_RETRY_MS","value":500,"what":"The wait before something is tried again, in milliseconds"},

@@ -6,6 +6,7 @@ import type { SpoolStore } from '../foundation/spool.ts'
 import { ingestNar } from '../nar/ingest-nar.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { FinalClaim, TrustPolicy } from '../pathinfo/trust-policy.ts'
+import { AnotherLook } from './another-look.ts'
 import type { CandidateQueue, NextCandidate } from './candidate-queue.ts'
 import { FetchProgress } from './fetch-progress.ts'
 import { type Candidate, factsOfCandidate } from './known-offers.ts'
@@ -31,9 +32,6 @@ export interface PathFetchComponents {
   /** Who else pulls paths from caches; without it, each path is pulled here. */
   readonly pulls?: PullSharing
 }
-
-/** How long it is waited before neighbours are asked again who have not answered yet, in ms. */
-const LOOK_MS = 20
 
 type NarCandidate = Extract<Candidate, { kind: 'nar' }>
 type ContentCandidate = Extract<Candidate, { kind: 'content' }>
@@ -189,6 +187,7 @@ export class PathFetch implements Disposable {
   async #takeOfNeighbours(hash: Uint8Array, call: Call): Promise<FinalClaim | undefined> {
     // They have it by now: a cache that answered sooner would have it pulled once more.
     const sources = this.#components.sources.filter(({ source }) => source.sharesPulls === true)
+    const look = new AnotherLook({ ...this.#components, sources }, hash)
     for (;;) {
       for await (const found of new OfferRace({ ...this.#components, sources }, hash).run(call)) {
         const candidate = admitOffer(hash, found, this.#components, [])
@@ -206,8 +205,7 @@ export class PathFetch implements Disposable {
         }
       }
       // Busy ones answer later than they are waited for at first.
-      if (!sources.some(({ source }) => source.isSearching?.(hash) === true)) return undefined
-      await this.#components.clock.sleep(LOOK_MS, call)
+      if (!(await look.isDue(call))) return undefined
     }
   }
 

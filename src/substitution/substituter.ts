@@ -6,6 +6,7 @@ import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
+import { AnotherLook } from './another-look.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import type { FetchProgress } from './fetch-progress.ts'
 import { type Candidate, factsOfCandidate, knownOffers } from './known-offers.ts'
@@ -26,9 +27,6 @@ export interface SubstituterComponents extends PathFetchComponents {
   /** Who wants to know which paths are in use. */
   readonly uses?: UseTracker
 }
-
-/** How long it is waited before a source is asked again that goes on looking, in ms. */
-const LOOK_MS = 20
 
 /**
  * Answers for store paths, from what is held here or from whoever has them. Concurrent requests for
@@ -158,10 +156,10 @@ export class Substituter {
 
   /** As {@link describe}, but to the end of a search. */
   async #describeInTime(hash: Uint8Array, call: Call): Promise<PathFacts | undefined> {
+    const look = new AnotherLook(this.#components, hash)
     for (;;) {
       const described = await this.describe(hash, call)
-      if (described !== undefined || !this.#isSearching(hash)) return described
-      await this.#components.clock.sleep(LOOK_MS, call)
+      if (described !== undefined || !(await look.isDue(call))) return described
     }
   }
 
@@ -209,14 +207,13 @@ export class Substituter {
     const known = this.#known.get(key)
     const isLate = known !== undefined && isDoubtful(known.offer)
     if (known !== undefined && !isLate) yield known
-    for (;;) {
+    const look = new AnotherLook(this.#components, hash)
+    do {
       for await (const found of new OfferRace(this.#components, hash).run(call)) {
         const candidate = admitOffer(hash, found, this.#components, faults)
         if (candidate !== undefined) yield candidate
       }
-      if (!this.#isSearching(hash)) break
-      await this.#components.clock.sleep(LOOK_MS, call)
-    }
+    } while (await look.isDue(call))
     if (known !== undefined && isLate) yield known
   }
 }

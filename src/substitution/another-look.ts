@@ -1,0 +1,34 @@
+import type { Call } from '../foundation/call.ts'
+import type { Clock } from '../foundation/clock.ts'
+import type { SourceWatch } from './source-watch.ts'
+
+/** How long it is waited before a source is asked again that goes on looking, in milliseconds. */
+const LOOK_MS = 20
+
+/** For how long sources are asked again that go on looking, in milliseconds. */
+export const LOOKING_MS_MAX = 4_000
+
+/** Decides whether those who looked for a path in vain are asked once more. */
+export class AnotherLook {
+  readonly #components: { readonly sources: readonly SourceWatch[]; readonly clock: Clock }
+  readonly #hash: Uint8Array
+  readonly #untilMs: number
+
+  constructor(
+    components: { readonly sources: readonly SourceWatch[]; readonly clock: Clock },
+    hash: Uint8Array,
+  ) {
+    this.#components = components
+    this.#hash = hash
+    this.#untilMs = components.clock.now() + LOOKING_MS_MAX
+  }
+
+  /** Whether a source goes on looking, and not for too long; resolves after a moment then. */
+  async isDue(call: Call): Promise<boolean> {
+    const { sources, clock } = this.#components
+    const isSearching = sources.some(({ source }) => source.isSearching?.(this.#hash) === true)
+    if (!isSearching || clock.now() >= this.#untilMs) return false
+    await clock.sleep(LOOK_MS, call)
+    return true
+  }
+}
