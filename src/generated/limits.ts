@@ -151,6 +151,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"NEIGHBOUR_UNPROVEN_MS","value":100,"what":"How long a neighbour is waited for that has never answered such a question, in ms"},
   {"part":"peers","name":"NEIGHBOUR_MS_MAX","value":1000,"what":"The longest wait for a neighbour's word on whether it has a path, in milliseconds"},
   {"part":"peers","name":"DHT_MS","value":2000,"what":"How long the DHT is searched for a path that no neighbour has, dials included"},
+  {"part":"peers","name":"LATE_ANSWER_MS","value":3000,"what":"For how long a neighbour's answer counts that comes late, in milliseconds"},
   {"part":"peers","name":"UNSIZED_BLOB_BYTES_MAX","value":68719476736,"what":"Length of the longest blob that is fetched by its digest alone, in bytes"},
   {"part":"peers","name":"SEARCH_WAIT_MS","value":1000,"what":"How long who asks for a path waits for the DHT at the most, in milliseconds from the question on"},
   {"part":"peers","name":"SEARCH_WAIT_MIN_MS","value":125,"what":"How long after many waits in vain, in milliseconds"},

@@ -7,7 +7,7 @@ import { claimIdentity, contentIdentity } from '../pathinfo/root-fingerprint.ts'
 import type { Offer } from '../substitution/path-source.ts'
 import type { NeighbourFilters } from './filters/neighbour-filters.ts'
 import { searchHolders } from './holder-search.ts'
-import { NEIGHBOUR_MS_MAX, type PathAsker } from './path-asker.ts'
+import type { PathAsker } from './path-asker.ts'
 import { PeerOffer, type PeerOfferComponents } from './peer-offer.ts'
 import type { Router } from './routing/router.ts'
 import { pathKey } from './routing/routing-key.ts'
@@ -15,6 +15,9 @@ import { HolderSet } from './swarm/holder-set.ts'
 
 /** How long the DHT is searched for a path that no neighbour has, dials included. */
 export const DHT_MS = 2_000
+
+/** For how long a neighbour's answer counts that comes late, in milliseconds. */
+export const LATE_ANSWER_MS = 3_000
 
 /** How many peers that say they have a path are enough, once nobody waits for another one. */
 export const HOLDERS_ENOUGH = 8
@@ -144,7 +147,8 @@ export class PathInquiry {
   }
 
   async #askAll(peers: readonly string[]): Promise<void> {
-    const limit = deadline(this.#components.clock, NEIGHBOUR_MS_MAX, 'asking the neighbours')
+    // Nobody waits for so long; but who asks again is told what a busy one has said meanwhile.
+    const limit = deadline(this.#components.clock, LATE_ANSWER_MS, 'asking the neighbours')
     await Promise.all(peers.map((id) => this.#askOne(id, limit)))
     limit.clear()
   }
