@@ -41,6 +41,7 @@ import { HolderCensus } from '../peers/holder-census.ts'
 import { Host } from '../peers/host.ts'
 import { loadIdentity } from '../peers/identity.ts'
 import { PathAsker } from '../peers/path-asker.ts'
+import { Patience } from '../peers/patience.ts'
 import { PeerContentSource } from '../peers/peer-content-source.ts'
 import { PeerSource } from '../peers/peer-source.ts'
 import { PullProofs } from '../peers/pulls/pull-proofs.ts'
@@ -256,11 +257,12 @@ async function joinPeers(
   const router = new DhtRouter({ routing: host.contentRouting, self: host.id, clock })
   const downloads = limitOf(config.peers.download_rate)
   const client = new ExchangeClient({ network: host, ledger, clock, log }, { downloads })
-  const asker = new PathAsker({ client, clock })
   const fetching = { castore, client, ledger, network: host, clock, random, log }
   const swarms = new Swarms({ clock, access })
   const filters = new NeighbourFilters({ client, network: host, clock, log })
-  const finding = { router, asker, self: host.id, swarms, filters }
+  const patience = new Patience({ clock, network: host, filters })
+  const asker = new PathAsker({ client, patience })
+  const finding = { router, asker, patience, self: host.id, swarms, filters }
   const proofs = new PullProofs({ castore, pathInfos, client, clock, log })
   const pulls = new SharedPulls({ ...fetching, ...finding, access, proofs })
   const source = new PeerSource({ ...fetching, ...finding })

@@ -1,45 +1,15 @@
 import { equalBytes } from '../foundation/bytes.ts'
 import type { Call } from '../foundation/call.ts'
-import type { Clock } from '../foundation/clock.ts'
-import { ExpiringMap } from '../foundation/expiring-map.ts'
 import { unlessAborted } from '../foundation/single-flight.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { ExchangeClient } from './exchange/exchange-client.ts'
 import type { AnswerItem } from './exchange/exchange-session.ts'
 import { WANTS_MAX } from './exchange/want.ts'
+import type { Patience } from './patience.ts'
 import { peerError } from './peer-error.ts'
 
 /** About how many bytes the answer about one path has, for the cap on what is in flight. */
 const ANSWER_BYTES = 1024
-
-/** How long a neighbour is waited for that has never answered such a question, in ms. */
-export const NEIGHBOUR_UNPROVEN_MS = 100
-
-/** The longest wait for a neighbour's word on whether it has a path, in milliseconds. */
-export const NEIGHBOUR_MS_MAX = 1_000
-
-/** The shortest wait for one that answers as a rule, in milliseconds. */
-const NEIGHBOUR_MS_MIN = 100
-
-/** How many times its usual time a neighbour may take. */
-const PATIENCE_RATIO = 8
-
-/** How many requests a peer that keeps silent is sent. */
-const SILENT_QUESTIONS_MAX = 8
-
-/** What of an answer's time goes into the usual time. */
-const ANSWER_WEIGHT = 0.2
-
-/** For how long it is remembered what a peer usually takes, in milliseconds, and of how many. */
-const USUAL_KEPT_MS = 600_000
-const USUAL_PEERS_MAX = 4_096
-
-/** Questions to one peer that are not answered yet. */
-interface Debt {
-  questions: number
-  /** Since when it owes an answer and has given none, in ms on the clock. */
-  sinceMs: number
-}
 
 interface Question {
   readonly hash: Uint8Array
@@ -53,38 +23,12 @@ interface Question {
 export class PathAsker {
   readonly #client: ExchangeClient
   readonly #waiting = new Map<string, Question[]>()
-  readonly #clock: Clock
+  readonly #patience: Pick<Patience, 'asked'>
   readonly #stopping = new AbortController()
-  readonly #debts = new Map<string, Debt>()
-  /** What peers usually take to answer, in milliseconds. */
-  readonly #usual: ExpiringMap<number>
 
-  constructor(components: { client: ExchangeClient; clock: Clock }) {
+  constructor(components: { client: ExchangeClient; patience: Pick<Patience, 'asked'> }) {
     this.#client = components.client
-    this.#clock = components.clock
-    const kept = { keptMs: USUAL_KEPT_MS, weightMax: USUAL_PEERS_MAX }
-    this.#usual = new ExpiringMap(components, kept)
-  }
-
-  /** How long a peer is worth waiting for, by what it usually takes, in milliseconds. */
-  patienceMs(peer: string): number {
-    const usualMs = this.#usual.get(peer)
-    if (usualMs === undefined) return NEIGHBOUR_UNPROVEN_MS
-    return Math.min(Math.max(PATIENCE_RATIO * usualMs, NEIGHBOUR_MS_MIN), NEIGHBOUR_MS_MAX)
-  }
-
-  /**
-   * Whether a peer is worth another question: who keeps silent is asked a few more, in case that it
-   * is only slow.
-   */
-  mayAsk(peer: string): boolean {
-    return !this.isSilent(peer) || this.#debts.get(peer)!.questions < SILENT_QUESTIONS_MAX
-  }
-
-  /** Whether a peer owes an answer for longer than it is waited for. */
-  isSilent(peer: string): boolean {
-    const debt = this.#debts.get(peer)
-    return debt !== undefined && this.#clock.now() - debt.sinceMs >= this.patienceMs(peer)
+    this.#patience = components.patience
   }
 
   /** What a peer says of a path; undefined where it does not have it. @throws PeerError */
@@ -126,13 +70,10 @@ export class PathAsker {
 
   async #askBatch(peer: string, batch: readonly Question[]): Promise<void> {
     const want = { type: 'path-infos', hashes: batch.map(({ hash }) => hash) } as const
-    const askedAtMs = this.#clock.now()
-    const debt = this.#debts.get(peer) ?? { questions: 0, sinceMs: askedAtMs }
-    this.#debts.set(peer, debt)
-    debt.questions++
+    const awaited = this.#patience.asked(peer)
     let hasAnswered = false
     const onAnswer = (answer: AnswerItem): void => {
-      if (!hasAnswered) this.#answered(peer, debt, askedAtMs)
+      if (!hasAnswered) awaited.answered()
       hasAnswered = true
       if (answer.type === 'absent') {
         for (const index of answer.indices) batch[index]?.answer.resolve(undefined)
@@ -152,15 +93,7 @@ export class PathAsker {
     try {
       await this.#client.ask(peer, { want, bytes: batch.length * ANSWER_BYTES, onAnswer }, call)
     } finally {
-      if (--debt.questions === 0) this.#debts.delete(peer)
+      awaited.over()
     }
-  }
-
-  #answered(peer: string, debt: Debt, askedAtMs: number): void {
-    const nowMs = this.#clock.now()
-    debt.sinceMs = nowMs
-    const tookMs = nowMs - askedAtMs
-    const usualMs = this.#usual.get(peer) ?? tookMs
-    this.#usual.set(peer, usualMs + ANSWER_WEIGHT * (tookMs - usualMs))
   }
 }

@@ -8,13 +8,14 @@ import type { Offer } from '../substitution/path-source.ts'
 import type { NeighbourFilters } from './filters/neighbour-filters.ts'
 import { searchHolders } from './holder-search.ts'
 import type { PathAsker } from './path-asker.ts'
+import type { Patience } from './patience.ts'
 import { PeerOffer, type PeerOfferComponents } from './peer-offer.ts'
 import type { Router } from './routing/router.ts'
 import { pathKey } from './routing/routing-key.ts'
 import { HolderSet } from './swarm/holder-set.ts'
 
-/** How long the DHT is searched for a path that no neighbour has, dials included. */
-export const DHT_MS = 2_000
+/** How long the DHT is searched for a path that no neighbour has, in milliseconds with dials. */
+export const DHT_MS = 4_000
 
 /** For how long a neighbour's answer counts that comes late, in milliseconds. */
 export const LATE_ANSWER_MS = 3_000
@@ -25,7 +26,8 @@ export const HOLDERS_ENOUGH = 8
 /** What an inquiry works with. */
 export interface PathInquiryComponents extends PeerOfferComponents {
   readonly router: Router
-  readonly asker: Pick<PathAsker, 'ask' | 'mayAsk' | 'isSilent' | 'patienceMs'>
+  readonly asker: Pick<PathAsker, 'ask'>
+  readonly patience: Pick<Patience, 'ms' | 'mayAsk' | 'isSilent'>
   /** Which neighbours need not be asked; all are where it is left out. */
   readonly filters?: Pick<NeighbourFilters, 'has' | 'mayHave' | 'hasNews'>
 }
@@ -73,13 +75,13 @@ export class PathInquiry {
 
   /** What neighbours offer, those who take no longer than they usually do. */
   async *near(call: Call): AsyncGenerator<Offer> {
-    const { asker } = this.#components
+    const { patience } = this.#components
     const neighbours = this.#neighbours()
     if (neighbours.length === 0) return
-    const prompt = neighbours.filter((id) => !asker.isSilent(id))
+    const prompt = neighbours.filter((id) => !patience.isSilent(id))
     const asking = this.#counted(this.#askAll(neighbours))
     if (prompt.length === 0) return
-    const waitMs = Math.max(...prompt.map((id) => asker.patienceMs(id)))
+    const waitMs = Math.max(...prompt.map((id) => patience.ms(id)))
     yield* this.#offersOf(asking, waitMs, call)
   }
 
@@ -140,9 +142,10 @@ export class PathInquiry {
 
   /** Who may have the path and can be asked. */
   #neighbours(): string[] {
-    const { network, ledger, filters, asker } = this.#components
+    const { network, ledger, filters, patience } = this.#components
     const ids = network.connected().map(({ id }) => id)
-    const canAnswer = (id: string): boolean => ledger.standing(id) === 'welcome' && asker.mayAsk(id)
+    const canAnswer = (id: string): boolean =>
+      ledger.standing(id) === 'welcome' && patience.mayAsk(id)
     return ids.filter((id) => canAnswer(id) && filters?.mayHave(id, this.#hash) !== false)
   }
 

@@ -4,22 +4,11 @@ import type { Call } from '../foundation/call.ts'
 import { ExpiringMap } from '../foundation/expiring-map.ts'
 import { Semaphore } from '../foundation/semaphore.ts'
 import type { Offer, PathSource, RootOffer } from '../substitution/path-source.ts'
-import { NEIGHBOUR_MS_MAX } from './path-asker.ts'
 import { DHT_MS, PathInquiry, type PathInquiryComponents } from './path-inquiry.ts'
+import { NEIGHBOUR_MS_MAX } from './patience.ts'
 import { PeerRootOffer } from './peer-offer.ts'
 import { RootSearch } from './root-search.ts'
-
-/**
- * How long who asks for a path waits for the DHT at the most, in milliseconds from the question on.
- * The search goes on, and who asks again is given what it has found.
- */
-export const SEARCH_WAIT_MS = 1_000
-
-/**
- * How long after many waits in vain, in milliseconds: each halves the next one, until a search
- * finds somebody. Nix asks for thousands of paths that nobody has.
- */
-export const SEARCH_WAIT_MIN_MS = 125
+import { SearchWait } from './search-wait.ts'
 
 /** How many searches of the DHT go on at once. */
 export const SEARCHES_AT_ONCE = 4
@@ -65,13 +54,14 @@ export class PeerSource implements PathSource {
   readonly #components: PathInquiryComponents
   readonly #searches: Allowance
   readonly #searching = new Semaphore(SEARCHES_AT_ONCE)
-  #waitMs = SEARCH_WAIT_MS
+  readonly #wait: SearchWait
   /** Inquiries that took longer than anybody waited, by paths. */
   readonly #late: ExpiringMap<PathInquiry>
   readonly #roots: RootSearch
 
   constructor(components: PathInquiryComponents) {
     this.#components = components
+    this.#wait = new SearchWait(components)
     const late = { keptMs: FOUND_LATE_MS, weightMax: FOUND_LATE_MAX }
     this.#late = new ExpiringMap(components, late)
     this.#roots = new RootSearch(components)
@@ -89,7 +79,7 @@ export class PeerSource implements PathSource {
   async *find(hash: Uint8Array, call: Call): AsyncGenerator<Offer> {
     const { clock } = this.#components
     const key = keyOf(hash)
-    const untilMs = clock.now() + this.#waitMs
+    const untilMs = clock.now() + this.#wait.ms
     const late = this.#late.get(key)
     const inquiry = new PathInquiry(this.#components, hash)
     const leftMs = (): number => Math.max(0, untilMs - clock.now())
@@ -111,9 +101,9 @@ export class PeerSource implements PathSource {
     const before = inquiry.foundAtMs
     try {
       yield* inquiry.far(this.#searching, waitMs, call)
-      if (inquiry.isOpen) this.#waitMs = Math.max(this.#waitMs / 2, SEARCH_WAIT_MIN_MS)
+      if (inquiry.isOpen) this.#wait.wasInVain()
     } finally {
-      if (inquiry.foundAtMs !== before) this.#waitMs = SEARCH_WAIT_MS
+      if (inquiry.foundAtMs !== before) this.#wait.hasFound()
     }
   }
 
@@ -143,11 +133,11 @@ export class PeerSource implements PathSource {
    * would not be asked: they keep silent, or are not welcome.
    */
   #isAmongNeighbours(): boolean {
-    const { router, filters, network, asker, ledger } = this.#components
+    const { router, filters, network, patience, ledger } = this.#components
     if (filters === undefined || router.servers === undefined || router.reach === 0) return false
     if (router.reach > network.connected().length) return false
     for (const server of router.servers) {
-      const isOut = asker.isSilent(server) || ledger.standing(server) !== 'welcome'
+      const isOut = patience.isSilent(server) || ledger.standing(server) !== 'welcome'
       if (!isOut && !filters.has(server)) return false
     }
     return true

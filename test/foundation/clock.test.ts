@@ -1,7 +1,10 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { narrowedCall, unhurriedCall } from '../../src/foundation/call.ts'
 import { DeadlineError, deadline } from '../../src/foundation/clock.ts'
 import { systemClock } from '../../src/foundation/system-clock.ts'
+import { call } from '../fixtures/content.ts'
 import { manualClock, settled } from './manual-clock.ts'
 
 test('a deadline aborts when its time is up, not before', async () => {
@@ -58,4 +61,20 @@ test('a narrowed call ends with either of its signals', () => {
   other.abort(new Error('other'))
   expect(byCaller.signal.reason.message).toBe('caller')
   expect(byOther.signal.reason.message).toBe('other')
+})
+
+test('what came while the process was busy is read before time is up', async () => {
+  const order: string[] = []
+  const server = createServer((socket) => socket.on('data', () => void order.push('answer')))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  await once(client, 'connect')
+  const waiting = systemClock.sleep(10, call).then(() => order.push('time'))
+  client.write('an answer')
+  const busyUntil = performance.now() + 50
+  while (performance.now() < busyUntil);
+  await waiting
+  expect(order).toEqual(['answer', 'time'])
+  client.destroy()
+  await once(server.close(), 'close')
 })

@@ -553,10 +553,24 @@ export const GUARDS: readonly Guard[] = [
   ...UPSTREAM_GUARDS,
   {
     name: 'asking neighbours: who keeps silent is sent few more questions',
-    file: 'src/peers/path-asker.ts',
+    file: 'src/peers/patience.ts',
     guard: 'this.#debts.get(peer)!.questions < SILENT_QUESTIONS_MAX',
     undone: 'this.#debts.get(peer)!.questions < SILENT_QUESTIONS_MAX * 4',
-    tests: ['test/peers/path-asker.test.ts'],
+    tests: ['test/peers/patience.test.ts'],
+  },
+  {
+    name: 'time: what came while the process was busy is read before time is up',
+    file: 'src/foundation/system-clock.ts',
+    guard: 'setTimeout(() => setImmediate(resolve), ms)',
+    undone: 'setTimeout(resolve, ms)',
+    tests: ['test/foundation/clock.test.ts'],
+  },
+  {
+    name: 'asking neighbours: whose filter names a path is waited for',
+    file: 'src/peers/patience.ts',
+    guard: 'if (this.#components.filters?.has(peer) === true) return NEIGHBOUR_MS_MAX\n',
+    undone: '',
+    tests: ['test/peers/patience.test.ts'],
   },
   {
     name: 'arriving NARs: only the hash that was signed proves one',

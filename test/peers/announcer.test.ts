@@ -40,7 +40,7 @@ async function announcing(
 
 /** The node's substituter, as if only `neighbours` were connected when they are asked. */
 function substituterAmong(node: PeerNode, neighbours: readonly PeerNode[]): Substituter {
-  const { host, castore, client, ledger, router, asker, pathInfos, swarms } = node
+  const { host, castore, client, ledger, router, asker, patience, pathInfos, swarms } = node
   const ids = neighbours.map((it) => it.host.id)
   const network = {
     connected: () => host.connected().filter(({ id }) => ids.includes(id)),
@@ -52,7 +52,7 @@ function substituterAmong(node: PeerNode, neighbours: readonly PeerNode[]): Subs
   }
   const base = { castore, clock: systemClock, log: silentLog }
   const source = new PeerSource({
-    ...{ ...base, client, ledger, random: systemRandom, network, router, asker },
+    ...{ ...base, client, ledger, random: systemRandom, network, router, asker, patience },
     ...{ self: host.id, swarms },
   })
   const trust = new TrustPolicy({}, { trustedKeys: [HOUSE_KEY.publicKey()] })

@@ -126,9 +126,9 @@ test('a long one that no neighbour has is found in the DHT', async () => {
   await until(() => asker.router.reach > 0)
   await asker.host.disconnect(holder.host.id) // the two may have met by the DHT
   // Without filters nobody tells that its neighbours are all that there is.
-  const { host, router, client, ledger, castore, swarms } = asker
+  const { host, router, client, ledger, castore, swarms, patience } = asker
   const fetching = { client, ledger, castore, swarms, random: systemRandom }
-  const finding = { network: host, router, asker: asker.asker, self: host.id }
+  const finding = { network: host, router, asker: asker.asker, patience, self: host.id }
   const ports = { clock: systemClock, log: silentLog }
   const source = new PeerSource({ ...fetching, ...finding, ...ports })
   // A short one is not worth the search.
