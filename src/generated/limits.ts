@@ -205,6 +205,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"peers","name":"RECORDS_MAX","value":4000000,"what":"How many provider records are kept, of about 150 bytes on the disk each"},
   {"part":"peers","name":"RECORDS_PER_PEER_MAX","value":1048576,"what":"How many provider records are kept of one peer"},
   {"part":"peers","name":"PROVIDERS_TOLD_MAX","value":64,"what":"How many providers are told of for one key"},
+  {"part":"peers","name":"SELF_LOOKUP_MS_MAX","value":10000,"what":"How long such a search takes at the most, in milliseconds"},
   {"part":"peers","name":"SAID_MS","value":10000,"what":"For how long what a peer said of its addresses is not noted again, in milliseconds"},
   {"part":"peers","name":"SEARCH_WAIT_MS","value":2000,"what":"How long who asks for a path waits for the DHT at the most, in milliseconds from the question on"},
   {"part":"peers","name":"SEARCH_WAIT_MIN_MS","value":125,"what":"How long after many waits in vain, in milliseconds"},

@@ -25,6 +25,7 @@ import type { ProviderRouting } from './routing/dht-router.ts'
 import { DhtStorage } from './routing/dht-storage.ts'
 import { kademliaRouting, refreshSeldom } from './routing/kademlia-routing.ts'
 import { RECORD_MS } from './routing/provider-records.ts'
+import { SelfLookup } from './routing/self-lookup.ts'
 import { withSparingPeerStore } from './routing/sparing-peer-store.ts'
 import { Traffic } from './traffic.ts'
 
@@ -92,6 +93,7 @@ export class Host implements PeerNetwork, Service {
   readonly #dials: DialMemory
   readonly #lan: LanDiscovery | undefined
   readonly #reconnector: Reconnector
+  readonly #selfLookup: SelfLookup
   /** Who speaks our protocol. To make a PeerId of text takes longer than to ask about it. */
   readonly #speakers = new Map<string, PeerId>()
   /** What is exchanged with each peer. */
@@ -120,6 +122,8 @@ export class Host implements PeerNetwork, Service {
       },
       { addresses: init.bootstrap },
     )
+    const lookUp = (call: Call): Promise<void> => this.#lookUpSelf(call)
+    this.#selfLookup = new SelfLookup({ ...components, lookUp })
   }
 
   /** Prepares a host; it meets nobody before `start`. */
@@ -185,6 +189,7 @@ export class Host implements PeerNetwork, Service {
   async stop(): Promise<void> {
     await this.#lan?.stop()
     await this.#reconnector.stop()
+    await this.#selfLookup.stop()
     await this.#libp2p.stop()
     await this.#storage.close()
   }
@@ -261,6 +266,11 @@ export class Host implements PeerNetwork, Service {
     return connection.remotePeer.toString()
   }
 
+  async #lookUpSelf(call: Call): Promise<void> {
+    const key = this.#libp2p.peerId.toMultihash().bytes
+    for await (const _closest of this.#libp2p.peerRouting.getClosestPeers(key, call));
+  }
+
   /** Where whoever may announce something is, for when this node has been started anew. */
   #remember({ peerId, listenAddrs }: IdentifyResult): void {
     const addresses = listenAddrs.map((address) => address.toString())
@@ -270,6 +280,7 @@ export class Host implements PeerNetwork, Service {
   }
 
   #onSpeaker(peer: string): void {
+    if (this.#speakers.size === 0) this.#selfLookup.begin()
     this.#speakers.set(peer, peerIdFromString(peer))
     this.#components.log.info('peer connected', { peer })
     for (const handler of this.#connectHandlers) handler(peer)

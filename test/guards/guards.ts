@@ -559,6 +559,13 @@ export const GUARDS: readonly Guard[] = [
     tests: ['test/peers/patience.test.ts'],
   },
   {
+    name: 'DHT: who connects after a while alone looks for its place',
+    file: 'src/peers/host.ts',
+    guard: 'if (this.#speakers.size === 0) this.#selfLookup.begin()',
+    undone: '',
+    tests: ['test/peers/finding.test.ts'],
+  },
+  {
     name: 'time: what came while the process was busy is read before time is up',
     file: 'src/foundation/system-clock.ts',
     guard: 'setTimeout(() => setImmediate(resolve), ms)',

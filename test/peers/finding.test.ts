@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPublicKey, peerIdFromString } from '@libp2p/peer-id'
@@ -16,6 +17,7 @@ import { DhtRouter } from '../../src/peers/routing/dht-router.ts'
 import { pathKey } from '../../src/peers/routing/routing-key.ts'
 import { until } from '../fixtures/await-peers.ts'
 import { call, collect, noise } from '../fixtures/content.ts'
+import { freePorts } from '../fixtures/daemon-process.ts'
 import { connected, type PeerNode, peerNode, storePath, takeIn } from '../fixtures/peer-node.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
 import { directory, file, inPieces, narOf } from '../nar/trees.ts'
@@ -243,4 +245,14 @@ test('what others announced is told after a restart, with the addresses to go to
   expect(found?.addresses.length).toBeGreaterThan(0)
   for (const address of found!.addresses) expect(holderAt.addresses.join()).toContain(address)
   await server.stop()
+})
+
+test('nodes that are started before the one that they all know meet by it', async () => {
+  const [port] = await freePorts(1)
+  const listen = `/ip4/127.0.0.1/tcp/${port}`
+  await using a = await peerNode({ holes: [listen] })
+  await using b = await peerNode({ holes: [listen] })
+  await sleep(1_500) // the DHT looks for others by itself a second after the start
+  await using _known = await peerNode({ listen })
+  await connected(a, b)
 })
