@@ -50,8 +50,8 @@ export class PathInquiry {
   #search: Promise<void> | undefined
   /** How many who were asked have neither answered nor been given up, the DHT among them. */
   #asking = 0
-  /** Resolves once all who are being asked have; another one for those who are asked then. */
-  #over = Promise.withResolvers<void>()
+  /** Resolves once all who are being asked have; there while somebody waits for that. */
+  #over: PromiseWithResolvers<void> | undefined
 
   constructor(components: PathInquiryComponents, hash: Uint8Array) {
     this.#components = components
@@ -96,17 +96,26 @@ export class PathInquiry {
 
   /** What comes late, of whoever was asked. Ends when nothing has come for `waitMs`. */
   async *late(waitMs: number, call: Call): AsyncGenerator<Offer> {
-    const over = this.isOpen ? this.#over.promise : Promise.resolve()
+    const over = this.isOpen ? this.#whenOver() : Promise.resolve()
     yield* this.#offersOf(over, waitMs, call)
   }
 
   async #counted(asking: Promise<void>): Promise<void> {
-    if (this.#asking++ === 0) this.#over = Promise.withResolvers()
+    this.#asking++
     try {
       await asking
     } finally {
-      if (--this.#asking === 0) this.#over.resolve()
+      this.#asking--
+      if (!this.isOpen) {
+        this.#over?.resolve()
+        this.#over = undefined
+      }
     }
+  }
+
+  #whenOver(): Promise<void> {
+    this.#over ??= Promise.withResolvers()
+    return this.#over.promise
   }
 
   /**

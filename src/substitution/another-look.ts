@@ -8,6 +8,11 @@ const LOOK_MS = 20
 /** For how long sources are asked again that go on looking, in milliseconds. */
 export const LOOKING_MS_MAX = 4_000
 
+/** Whether a source goes on looking for a path: to ask again is to wait for it. */
+export function isSearched(sources: readonly SourceWatch[], hash: Uint8Array): boolean {
+  return sources.some(({ source }) => source.isSearching?.(hash) === true)
+}
+
 /** Decides whether those who looked for a path in vain are asked once more. */
 export class AnotherLook {
   readonly #components: { readonly sources: readonly SourceWatch[]; readonly clock: Clock }
@@ -26,8 +31,7 @@ export class AnotherLook {
   /** Whether a source goes on looking, and not for too long; resolves after a moment then. */
   async isDue(call: Call): Promise<boolean> {
     const { sources, clock } = this.#components
-    const isSearching = sources.some(({ source }) => source.isSearching?.(this.#hash) === true)
-    if (!isSearching || clock.now() >= this.#untilMs) return false
+    if (!isSearched(sources, this.#hash) || clock.now() >= this.#untilMs) return false
     await clock.sleep(LOOK_MS, call)
     return true
   }

@@ -158,12 +158,10 @@ export class NarArrival {
   }
 
   async #startOver(): Promise<void> {
-    const came = this.#came
-    this.#came = undefined
     this.#attempts = 0
     this.#isProven = false
     this.#isFull = false
-    await came?.[Symbol.asyncDispose]()
+    await this.#letGo()
   }
 
   async #take(piece: Uint8Array): Promise<void> {
@@ -212,7 +210,10 @@ export class NarArrival {
   }
 
   async #closeUnused(): Promise<void> {
-    if (this.#end === undefined || this.#readers > 0) return
+    if (this.#end !== undefined && this.#readers === 0) await this.#letGo()
+  }
+
+  async #letGo(): Promise<void> {
     const came = this.#came
     this.#came = undefined
     await came?.[Symbol.asyncDispose]()

@@ -6,7 +6,7 @@ import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { PathInfoStore } from '../pathinfo/path-info-store.ts'
-import { AnotherLook } from './another-look.ts'
+import { AnotherLook, isSearched } from './another-look.ts'
 import { CandidateQueue } from './candidate-queue.ts'
 import type { FetchProgress } from './fetch-progress.ts'
 import { type Candidate, factsOfCandidate, knownOffers } from './known-offers.ts'
@@ -66,22 +66,17 @@ export class Substituter {
    * away that has answered before.
    */
   mayCome(hash: Uint8Array): boolean {
-    return this.#components.sources.some(({ source, view }) => {
-      const isAway = view.isBenched && view.latencyMs !== undefined
-      return isAway || source.isSearching?.(hash) === true
-    })
-  }
-
-  /** Whether a source goes on looking for a path: to ask again is to wait for it. */
-  #isSearching(hash: Uint8Array): boolean {
-    return this.#components.sources.some(({ source }) => source.isSearching?.(hash) === true)
+    const { sources } = this.#components
+    const isAway = sources.some(({ view }) => view.isBenched && view.latencyMs !== undefined)
+    return isAway || isSearched(sources, hash)
   }
 
   /** Whether nobody had a path a moment ago, and nobody has said anything since. */
   #isMissing(hash: Uint8Array, key: string): boolean {
+    const { sources } = this.#components
     const sinceMs = this.#misses.sinceMs(key)
-    if (sinceMs === undefined || this.#isSearching(hash)) return false
-    return !this.#components.sources.some(({ source }) => source.hasNews?.(hash, sinceMs))
+    if (sinceMs === undefined || isSearched(sources, hash)) return false
+    return !sources.some(({ source }) => source.hasNews?.(hash, sinceMs))
   }
 
   async #held(hash: Uint8Array, call: Call): Promise<PathInfo | undefined> {

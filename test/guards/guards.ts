@@ -566,6 +566,13 @@ export const GUARDS: readonly Guard[] = [
     tests: ['test/peers/finding.test.ts'],
   },
   {
+    name: 'substitution: a source that looks for ever is not waited for so long',
+    file: 'src/substitution/another-look.ts',
+    guard: ' || clock.now() >= this.#untilMs',
+    undone: '',
+    tests: ['test/substitution/another-look.test.ts'],
+  },
+  {
     name: 'time: what came while the process was busy is read before time is up',
     file: 'src/foundation/system-clock.ts',
     guard: 'setTimeout(() => setImmediate(resolve), ms)',

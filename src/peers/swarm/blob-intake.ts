@@ -1,4 +1,3 @@
-import type { GivenChunk } from '../../castore/blob-store.ts'
 import type { Castore } from '../../castore/castore.ts'
 import { CastoreError } from '../../castore/castore-error.ts'
 import { ProofError } from '../../castore/verified/proof-error.ts'
@@ -6,18 +5,13 @@ import { BitSet } from '../../foundation/bit-set.ts'
 import type { Call } from '../../foundation/call.ts'
 import { Digest } from '../../foundation/digest.ts'
 import type { FetchProgress } from '../../substitution/fetch-progress.ts'
-import { peerError } from '../peer-error.ts'
 import { BlobAssembly, EARLY_BYTES_MAX } from './blob-assembly.ts'
 import type { SourcedLayout, WantedBlob } from './content-fetch-components.ts'
 import type { PieceList } from './piece-list.ts'
+import { storeTaken, type TakenChunk } from './taken-chunks.ts'
 
 /** How many chunks are looked up in the local store at once. */
 const LOOKUP_CHUNKS = 1024
-
-/** A chunk that has come, by its number in the list. */
-export interface TakenChunk extends Omit<GivenChunk, 'digest'> {
-  readonly chunk: number
-}
 
 interface Use {
   readonly assembly: BlobAssembly
@@ -140,16 +134,7 @@ export class BlobIntake {
    */
   async take(peer: string, taken: readonly TakenChunk[], call: Call): Promise<void> {
     const fresh = taken.filter(({ chunk }) => !this.#here.has(chunk))
-    const given = fresh.map(({ chunk, ...content }) => ({
-      digest: this.#pieces.chunks[chunk]!.digest,
-      ...content,
-    }))
-    try {
-      await this.#castore.blobs.putChunks(given, call)
-    } catch (error) {
-      if (!(error instanceof CastoreError) || error.fault.code !== 'digest-mismatch') throw error
-      throw peerError({ code: 'content-corrupt', peer, digest: error.fault.digest }, error)
-    }
+    await storeTaken({ castore: this.#castore, pieces: this.#pieces }, peer, fresh, call)
     for (const { chunk, bytes } of fresh) {
       if (this.#here.has(chunk)) continue // another was faster
       for (const whole of this.#arrived(chunk, bytes.length, bytes)) await this.#finish(whole, call)

@@ -1,11 +1,9 @@
 import type { Castore } from '../../castore/castore.ts'
-import { CastoreError } from '../../castore/castore-error.ts'
 import type { Call } from '../../foundation/call.ts'
 import { Digest } from '../../foundation/digest.ts'
-import { peerError } from '../peer-error.ts'
-import type { TakenChunk } from './blob-intake.ts'
 import type { PieceIntake } from './piece-exchange.ts'
 import type { Pieces } from './pieces.ts'
+import { storeTaken, type TakenChunk } from './taken-chunks.ts'
 
 /**
  * Takes in chunks of which nobody knows yet what blobs they belong to. Each names itself; that is
@@ -71,17 +69,8 @@ export class ChunkIntake implements PieceIntake {
 
   async take(peer: string, taken: readonly TakenChunk[], call: Call): Promise<void> {
     const fresh = taken.filter(({ chunk }) => !this.#here.has(chunk))
-    const given = fresh.map(({ chunk, ...content }) => ({
-      digest: this.#pieces.chunks[chunk]!.digest,
-      ...content,
-    }))
-    try {
-      await this.#castore.blobs.putChunks(given, call)
-    } catch (error) {
-      if (!(error instanceof CastoreError) || error.fault.code !== 'digest-mismatch') throw error
-      throw peerError({ code: 'content-corrupt', peer, digest: error.fault.digest }, error)
-    }
-    this.#onTaken(given.map(({ digest }) => digest))
+    await storeTaken({ castore: this.#castore, pieces: this.#pieces }, peer, fresh, call)
+    this.#onTaken(fresh.map(({ chunk }) => this.#pieces.chunks[chunk]!.digest))
     for (const { chunk } of fresh) this.#here.add(chunk)
   }
 }

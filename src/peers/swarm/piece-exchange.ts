@@ -5,9 +5,9 @@ import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { WANTS_MAX } from '../exchange/want.ts'
 import { peerError } from '../peer-error.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
-import type { TakenChunk } from './blob-intake.ts'
 import type { PieceEvents, PieceTransport } from './piece-fetch.ts'
 import type { Pieces } from './pieces.ts'
+import type { TakenChunk } from './taken-chunks.ts'
 import { type ArrivedChunk, unpackChunks } from './unpack-chunks.ts'
 
 /** With so many bytes, what has arrived is stored; sooner where the request ends. */
