@@ -8,6 +8,7 @@ import { NamePattern } from '../pathinfo/name-pattern.ts'
 import { SHARE_MODES, SHARE_PATTERNS_MAX } from '../pathinfo/share-policy.ts'
 import { ANNOUNCE_MODES } from '../peers/announcing/announce-mode.ts'
 import { ANNOUNCE_BYTES_PER_SECOND } from '../peers/announcing/telling.ts'
+import { AHEAD_BYTES_MAX } from '../substitution/closure-ahead.ts'
 import { byteRate, RATE_BYTES_MIN, shown, span, trustedKey } from './config-values.ts'
 import { parseLogLevels } from './log-levels.ts'
 import { parseByteSize } from './quantity.ts'
@@ -62,6 +63,13 @@ const byteSize = z.union([z.string(), z.number()]).transform((given, context): n
   const bytes = parseByteSize(String(given))
   if (bytes !== undefined && bytes >= STORE_BYTES_MIN) return bytes
   context.addIssue(`is a size of at least 256 MiB, such as 50GB or 512 MiB, not ${shown(given)}`)
+  return z.NEVER
+})
+
+const aheadSize = z.union([z.string(), z.number()]).transform((given, context): number => {
+  const bytes = parseByteSize(String(given))
+  if (bytes !== undefined) return bytes
+  context.addIssue(`is a size, such as 64MiB, or 0 for nothing, not ${shown(given)}`)
   return z.NEVER
 })
 
@@ -147,6 +155,11 @@ export const OPTIONS = {
     env: 'CAIRN_UPSTREAM',
     help: 'caches for what no neighbour has, such as https://cache.nixos.org (default: none)',
     repeatable: true,
+  },
+  ahead: {
+    flag: '--ahead <SIZE>',
+    env: 'CAIRN_AHEAD',
+    help: 'how much of a closure is fetched before Nix asks for it; 0 for nothing (default: 64MiB)',
   },
   trusted_keys: {
     flag: '--trusted-key <NAME:BASE64...>',
@@ -250,6 +263,7 @@ export const configSchema = z.strictObject({
   announce: announceMode.prefault(ANNOUNCE_MODES[0]),
   announce_rate: byteRate(ANNOUNCE_RATE_MIN, '1 kB').prefault(ANNOUNCE_BYTES_PER_SECOND),
   upstream: z.array(upstreamSchema).max(UPSTREAMS_MAX).prefault([]),
+  ahead: aheadSize.prefault(AHEAD_BYTES_MAX),
   trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
   signing_key: z.string().min(1).optional(),
   tokens: z.array(tokenHash).prefault([]),

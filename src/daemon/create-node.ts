@@ -54,6 +54,7 @@ import { Janitor } from '../retention/janitor.ts'
 import { PathUses } from '../retention/path-uses.ts'
 import { Pins } from '../retention/pins.ts'
 import { RpcServer } from '../rpc/rpc-server.ts'
+import { ClosureAhead } from '../substitution/closure-ahead.ts'
 import { OwnerIntake } from '../substitution/owner-intake.ts'
 import { PathContents } from '../substitution/path-contents.ts'
 import { SourceWatch } from '../substitution/source-watch.ts'
@@ -104,8 +105,8 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
   const spools = await SpoolDirectory.open(join(config.state, 'arriving'))
   const opening = { clock, log: logOf('upstream') }
   const upstreams = await openUpstreams(opening, config)
-  const answers = answerWith({ ...storage, ...peers, ...asking, upstreams, spools })
-  const { substituter, around, paths } = answers
+  const answers = answerWith({ ...storage, ...peers, ...asking, upstreams, spools }, config)
+  const { substituter, ahead, around, paths } = answers
 
   // What is kept, and for how long.
   const { max_bytes: maxBytes, max_age: maxAgeMs } = config.store
@@ -118,7 +119,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
 
   // The faces.
   const tokens = new AccessTokens({}, { hashes: config.tokens })
-  const facing = { substituter, trust, intake, tokens, others: shared, clock }
+  const facing = { substituter, ahead, trust, intake, tokens, others: shared, clock }
   const contents = { contents: around.contents, log: logOf('gateway') }
   const gateway = new Gateway({ ...storage, ...facing, ...contents }, { address: config.gateway })
   const heldSize = new HeldSize({ pathInfos, clock })
@@ -139,7 +140,7 @@ export async function createNode(components: { logOf: LogOf }, config: Config): 
     shared,
     ...peers.services,
     ...upstreams,
-    ...answers.sources,
+    ...answers.services,
     janitor,
     ...adopting.services,
     ...mirrorsOf({ ...storage, targets, signer, log: logOf('push') }, config),
@@ -312,19 +313,21 @@ function answerWith(
     spools: SpoolDirectory
     log: Log
   },
+  config: Config,
 ) {
   const { host, source: peers, upstreams, content, castore, log } = components
   const clock = systemClock
   const all = [peers, ...upstreams.map(({ source }) => source)]
   const sources = all.map((source) => new SourceWatch({ source, clock, log }))
   const substituter = new Substituter({ ...components, sources, clock })
+  const ahead = new ClosureAhead({ substituter, clock, log }, { bytesMax: config.ahead })
   const around = new SubstitutingCastore({ near: castore, far: content, clock })
   host.onConnect(() => {
     substituter.forgetMisses()
     around.forgetMisses()
   })
   const paths = new PathContents({ substituter, contents: around.contents })
-  return { substituter, around, paths, sources }
+  return { substituter, ahead, around, paths, sources, services: [...sources, ahead] }
 }
 
 async function loadSigner(path: string | undefined): Promise<Signer | undefined> {

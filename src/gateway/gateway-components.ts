@@ -10,6 +10,7 @@ import type { LocalPathInfoStore } from '../pathinfo/path-info-store.ts'
 import type { ReadAccess } from '../pathinfo/read-access.ts'
 import type { TrustPolicy } from '../pathinfo/trust-policy.ts'
 import type { UploadedNarStore } from '../pathinfo/uploaded-nar-store.ts'
+import type { ClosureAhead } from '../substitution/closure-ahead.ts'
 import type { OwnerIntake } from '../substitution/owner-intake.ts'
 import type { Substituter } from '../substitution/substituter.ts'
 import type { DebugInfoIndex } from './debug-info-index.ts'
@@ -20,6 +21,8 @@ import type { WholeRoots } from './whole-roots.ts'
 /** What the gateway works with. */
 export interface GatewayComponents {
   readonly substituter: Substituter
+  /** Fetches what clients will ask for next. */
+  readonly ahead: Pick<ClosureAhead, 'described' | 'asked'>
   readonly castore: Castore
   /** To read parts of paths from that are not held. */
   readonly contents: NarSource

@@ -38,7 +38,7 @@ export interface FoundNar {
 interface Finder
   extends Pick<
     RouteComponents,
-    'castore' | 'contents' | 'uploads' | 'substituter' | 'pathInfos' | 'roots' | 'log'
+    'castore' | 'contents' | 'uploads' | 'substituter' | 'ahead' | 'pathInfos' | 'roots' | 'log'
   > {
   /** What may be read by who asks. */
   readonly access: ReadAccess
@@ -79,6 +79,7 @@ export async function narOfPath(
   const hash = pathHash(asked.hash)
   try {
     if (!(await isTold(hash, access, components, call))) return undefined
+    if (asked.extent === 'whole') components.ahead.asked(hash)
     const held = await pathInfos.get(hash, call)
     const it = held ?? (await found(hash, asked, substituter, call))
     if (it === undefined) return undefined

@@ -17,11 +17,13 @@ const NAR_INFO_TYPE = 'text/x-nix-narinfo'
 
 /** `GET`, `HEAD` and `PUT /<hash>.narinfo`. */
 export function narInfoRoutes(app: FastifyInstance, components: RouteComponents): void {
-  const { substituter, tokens } = components
+  const { substituter, ahead, tokens } = components
 
   const get = async (request: FastifyRequest, reply: FastifyReply): Promise<string> => {
-    const pathInfo = await substituter.describe(pathHashOf(request), callOf(request, reply))
+    const hash = pathHashOf(request)
+    const pathInfo = await substituter.describe(hash, callOf(request, reply))
     const isTold = pathInfo !== undefined && accessOf(request, components).shares(pathInfo)
+    ahead.described(hash, isTold ? pathInfo : undefined)
     if (!isTold) throw absent('no such path here or around')
     reply.type(NAR_INFO_TYPE)
     return renderNarInfo(narInfoOf(pathInfo))

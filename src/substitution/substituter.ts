@@ -158,6 +158,11 @@ export class Substituter {
     }
   }
 
+  /** Whether a path is not here, but was described a moment ago: it was offered. */
+  isOffered(hash: Uint8Array): boolean {
+    return this.#known.get(encodeNixBase32(hash)) !== undefined
+  }
+
   /** Someone new may have what nobody had before. */
   forgetMisses(): void {
     this.#misses.forgetAll()

@@ -90,6 +90,7 @@ test('each option can come from each source, by the name that it has there', asy
     mdns: 'false',
     announce: 'roots',
     announce_rate: '50kB',
+    ahead: '16MiB',
     upstream: 'https://cache.example/',
     trusted_keys: `${KEYS[0]}`,
     signing_key: '/k',

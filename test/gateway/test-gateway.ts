@@ -26,6 +26,7 @@ import { MemoryShareMarks } from '../../src/pathinfo/stores/memory-share-marks.t
 import { RecordPathInfoStore } from '../../src/pathinfo/stores/record-path-info-store.ts'
 import { TrustPolicy } from '../../src/pathinfo/trust-policy.ts'
 import { UploadedNarStore } from '../../src/pathinfo/uploaded-nar-store.ts'
+import { ClosureAhead } from '../../src/substitution/closure-ahead.ts'
 import { OwnerIntake } from '../../src/substitution/owner-intake.ts'
 import type { PathSource } from '../../src/substitution/path-source.ts'
 import { Substituter } from '../../src/substitution/substituter.ts'
@@ -87,12 +88,14 @@ export async function testGateway(init: TestGatewayInit = {}): Promise<TestGatew
   const spools = await SpoolDirectory.open(stack.use(await temporaryDirectory()).path)
   const sources = watched(...(init.sources ?? []))
   const substituter = new Substituter({ ...base, sources, spools })
+  const ahead = new ClosureAhead({ substituter, ...base })
+  stack.defer(() => ahead.stop())
   const documents = new NamedDocumentStore({ records, castore })
   const tokens = new AccessTokens({}, { hashes: [TokenHash.of('tester', TOKEN)] })
   const contents = init.contents?.(castore) ?? castore
   const leases = new Leases()
   const keeping = { uploads, documents, leases }
-  const serving = { ...base, ...keeping, contents, substituter, intake, tokens, others }
+  const serving = { ...base, ...keeping, contents, substituter, ahead, intake, tokens, others }
   const gateway = new Gateway(serving, {
     address:
       init.socketPath === undefined

@@ -573,6 +573,20 @@ export const GUARDS: readonly Guard[] = [
     tests: ['test/substitution/another-look.test.ts'],
   },
   {
+    name: 'ahead of clients: no further than so much',
+    file: 'src/foundation/work-ahead.ts',
+    guard: 'if (isAwaited && this.#weight + work.weight > weightMax) return',
+    undone: '',
+    tests: ['test/foundation/work-ahead.test.ts', 'test/substitution/closure-ahead.test.ts'],
+  },
+  {
+    name: 'ahead of clients: who asks about one path has not asked about its closure',
+    file: 'src/substitution/closure-ahead.ts',
+    guard: 'if (referrers.length > 0) this.#askAbout(references)',
+    undone: 'this.#askAbout(references)',
+    tests: ['test/substitution/closure-ahead.test.ts'],
+  },
+  {
     name: 'time: what came while the process was busy is read before time is up',
     file: 'src/foundation/system-clock.ts',
     guard: 'setTimeout(() => setImmediate(resolve), ms)',
