@@ -1,24 +1,28 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connectNode } from '../../../src/daemon/client.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { beset } from '../../fixtures/beset.ts'
 import { call } from '../../fixtures/content.ts'
 import { startDaemon } from '../../fixtures/daemon-process.ts'
-import { buildNixClosure, NIX_ENV } from '../../fixtures/nix-closure.ts'
+import { buildNixClosure } from '../../fixtures/nix-closure.ts'
 import { nixCache } from '../../fixtures/shared-out-caches.ts'
 import type { Figure } from '../figure.ts'
-import { median, program, RUNS, secondsOf } from '../measure.ts'
+import { median, RUNS } from '../measure.ts'
 import { startNginx } from '../nginx.ts'
+import { nixCopySeconds } from '../nix-copy.ts'
+import { thinLine } from '../thin-line.ts'
 
 /** Length of the largest of the closure's files, in bytes. */
 const BYTES = Number(process.env.CAIRN_BENCH_HOSTILE_BYTES ?? 100e6)
 
 const PATHS = 60
 
+/** What the line to the cache carries in a second, in bytes: 100 Mbit/s. */
+const LINE_BYTES = 12.5e6
+
 /** What Nix copies, and from where. */
 interface Copying {
-  readonly directory: string
   readonly top: string
   /** The directory of a cache with the closure, which is not compressed, and where it is served. */
   readonly cache: string
@@ -35,7 +39,8 @@ export async function hostileFigures(scratch: string): Promise<Figure[]> {
   const { publicKey } = await closure.sign('hostile-1')
   const cache = await nixCache(join(directory, 'cache'), closure.top, 'none')
   await using nginx = await startNginx(cache, scratch)
-  const copying = { directory, top: closure.top, cache, url: nginx.url, publicKey }
+  await using line = await thinLine(nginx.url, LINE_BYTES)
+  const copying = { top: closure.top, cache, url: line.url, publicKey }
   const times: [number[], number[], number[]] = [[], [], []]
   for (let run = 0; run < RUNS; run++) {
     times[0].push(await nixSeconds(copying, copying.url))
@@ -43,7 +48,8 @@ export async function hostileFigures(scratch: string): Promise<Figure[]> {
     times[2].push(await throughNode(copying, true))
   }
   const [straight, alone, among] = times.map(median) as [number, number, number]
-  const what = `nix copy of ${PATHS} paths, one of ${(BYTES / 1e6).toFixed(0)} MB, of a cache by a node`
+  const much = `${PATHS} paths, one of ${(BYTES / 1e6).toFixed(0)} MB`
+  const what = `nix copy of ${much}, of a cache behind 100 Mbit/s, by a node`
   return [
     figure(`${what} without neighbours`, alone, straight),
     figure('the same, every neighbour hostile', among, straight),
@@ -54,7 +60,7 @@ function figure(what: string, seconds: number, straight: number): Figure {
   return {
     what,
     value: `${seconds.toFixed(2)} s`,
-    baseline: `straight from nginx ${straight.toFixed(2)} s`,
+    baseline: `Nix straight ${straight.toFixed(2)} s`,
     ratio: `${(seconds / straight).toFixed(2)} ×`,
     aim: '≤ 1.1 ×',
   }
@@ -72,12 +78,6 @@ async function throughNode(copying: Copying, isBeset: boolean): Promise<number> 
   return await nixSeconds(copying, node.gatewayUrl)
 }
 
-async function nixSeconds({ directory, top, publicKey }: Copying, from: string): Promise<number> {
-  const store = join(directory, 'store')
-  const env = { ...NIX_ENV, XDG_CACHE_HOME: join(directory, 'xdg') }
-  await program('sh', ['-c', `chmod -R u+w ${store} 2>/dev/null; rm -rf ${store}; sync`])
-  await rm(env.XDG_CACHE_HOME, { recursive: true, force: true })
-  const trust = ['--option', 'trusted-public-keys', publicKey]
-  const args = ['copy', ...trust, '--from', from, '--to', store, top]
-  return await secondsOf(() => program('nix', args, env))
+async function nixSeconds({ top, publicKey }: Copying, from: string): Promise<number> {
+  return await nixCopySeconds({ from, top, publicKeys: [publicKey] })
 }

@@ -1,13 +1,12 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { labMissing, makeLabLan } from '../../e2e/lan/lan.ts'
 import { serveDirectory } from '../../e2e/lan/serve-directory.ts'
 import { startDaemon } from '../../fixtures/daemon-process.ts'
-import type { LanNode } from '../../fixtures/namespaces.ts'
-import { buildNixClosure, NIX_ENV, type NixClosure, nix } from '../../fixtures/nix-closure.ts'
+import { buildNixClosure, type NixClosure, nix } from '../../fixtures/nix-closure.ts'
 import type { Figure } from '../figure.ts'
-import { median, program, RUNS, secondsOf } from '../measure.ts'
+import { median, RUNS } from '../measure.ts'
+import { nixCopySeconds } from '../nix-copy.ts'
 
 /** What is pulled: machine code, many small files, and a chain of tiny paths. */
 const SIZE = {
@@ -93,7 +92,8 @@ async function pulled(closures: Closures, megabits: number): Promise<Figure[]> {
     env: { CAIRN_LOG: 'warn' },
   })
   if (megabits > 0) await lan.limit(CACHE, megabits)
-  const copy = (from: string, top: string) => copySeconds(place, { from, top, publicKeys })
+  const { namespace } = place
+  const copy = (from: string, top: string) => nixCopySeconds({ namespace, from, top, publicKeys })
   const runs: Times[] = []
   for (const top of tops) {
     const straight = await copy(cacheUrl, top)
@@ -117,27 +117,5 @@ function figureOf(what: string, runs: readonly Times[], of: 'cold' | 'warm', aim
     baseline: `Nix straight ${straight.toFixed(2)} s`,
     ratio: `${(seconds / straight).toFixed(2)} ×`,
     aim,
-  }
-}
-
-/**
- * How long Nix takes to copy a closure into a new store, in seconds. The store is in memory where
- * it can be: how long a disk takes to make some thousand files differs by more than what is
- * measured.
- */
-async function copySeconds(
-  { namespace }: LanNode,
-  { from, top, publicKeys }: { from: string; top: string; publicKeys: readonly string[] },
-): Promise<number> {
-  const memory = await program('sh', ['-c', 'test -w /dev/shm && echo /dev/shm || true'])
-  const directory = await mkdtemp(join(memory.trim() || tmpdir(), 'cairn-bench-pull-'))
-  try {
-    const env = { ...NIX_ENV, XDG_CACHE_HOME: join(directory, 'cache') }
-    const keys = ['--option', 'trusted-public-keys', publicKeys.join(' ')]
-    const argv = ['netns', 'exec', namespace, 'nix', 'copy', ...keys, '--from', from]
-    const store = join(directory, 'store')
-    return await secondsOf(() => program('ip', [...argv, '--to', store, top], env))
-  } finally {
-    await program('sh', ['-c', `chmod -R u+w ${directory}; rm -rf ${directory}`])
   }
 }
