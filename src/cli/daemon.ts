@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { OPTIONS } from '../daemon/config.ts'
+import { OPTIONS } from '../daemon/options.ts'
 
 /** `cairn daemon`: runs a node. */
 export function daemonCommand(): Command {

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { parse, TomlError } from 'smol-toml'
-import { type Config, configSchema, OPTIONS, type Option } from './config.ts'
+import { type Config, configSchema } from './config.ts'
 import { ConfigError } from './config-error.ts'
+import { OPTIONS, type Option } from './options.ts'
 import { UPSTREAM_KEYS } from './upstream-config.ts'
 
 /** Values by their names in cairn.toml (`share.mode` in a table), not checked yet. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { OPTIONS } from '../../src/daemon/config.ts'
+import { OPTIONS } from '../../src/daemon/options.ts'
 import { TokenHash } from '../../src/foundation/access-token.ts'
 import { LIMITS } from '../../src/generated/limits.ts'
 import { pathNamed } from '../fixtures/claims.ts'

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { CACHE_NIXOS_ORG_KEY, OPTIONS } from '../../src/daemon/config.ts'
+import { CACHE_NIXOS_ORG_KEY } from '../../src/daemon/config.ts'
 import { ConfigError } from '../../src/daemon/config-error.ts'
 import { loadConfig } from '../../src/daemon/load-config.ts'
+import { OPTIONS } from '../../src/daemon/options.ts'
 import { SecretKey } from '../../src/nix/key.ts'
 import { temporaryDirectory } from '../fixtures/temporary-directory.ts'
 
