@@ -4,12 +4,15 @@ import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connectNode } from '../../../src/daemon/client.ts'
+import { JUST_MET_MS } from '../../../src/peers/patience.ts'
 import type { BadNodeInit } from '../../e2e/lan/bad-guest.ts'
 import { until } from '../../fixtures/await-peers.ts'
 import { call } from '../../fixtures/content.ts'
 import { freePorts, startDaemon } from '../../fixtures/daemon-process.ts'
+import { MISSING_PATHS } from '../asked-paths.ts'
 import type { Figure } from '../figure.ts'
 import { median, program, RUNS } from '../measure.ts'
 import { type BenchKey, importInto, startSource } from '../nodes.ts'
@@ -26,8 +29,7 @@ const PATHS_EACH = 20
 const HIT_EVERY = 20
 
 /** A wrk script that asks for new paths, and now and then for one of a list. */
-const ASK = `
-local digits = "0123456789abcdfghijklmnpqrsvwxyz"
+const ASK = `${MISSING_PATHS}
 local held = { HELD }
 local count = 0
 wrong = 0
@@ -37,12 +39,7 @@ request = function()
   if count % EVERY == 0 then
     return wrk.format("GET", "/" .. held[1 + (count / EVERY) % #held] .. ".narinfo")
   end
-  local hash = {}
-  for i = 1, 32 do
-    local at = math.random(#digits)
-    hash[i] = digits:sub(at, at)
-  end
-  return wrk.format("GET", "/" .. table.concat(hash) .. ".narinfo")
+  return wrk.format("GET", missing())
 end
 response = function(status)
   if status ~= 200 and status ~= 404 then wrong = wrong + 1 end
@@ -89,6 +86,7 @@ export async function loadFigures(scratch: string, key: BenchKey): Promise<Figur
   const node = stack.use(await startDaemon({ args, env: { CAIRN_LOG: 'error' } }))
   using client = connectNode(node.rpc)
   await until(async () => (await client.peers(call)).length >= NEIGHBOURS + 1)
+  await sleep(2 * JUST_MET_MS) // one that has just connected is waited for, whatever it is
 
   const runs: Load[] = []
   for (let run = 0; run < RUNS; run++) {

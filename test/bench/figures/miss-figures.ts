@@ -4,21 +4,16 @@ import { join } from 'node:path'
 import { STORE_PATH_HASH_BYTES } from '../../../src/nix/store-path.ts'
 import { BloomFilter } from '../../../src/peers/filters/bloom-filter.ts'
 import { FILTER_KEY_BYTES, PathHasher } from '../../../src/peers/filters/sip-hash.ts'
+import { MISSING_PATHS } from '../asked-paths.ts'
 import type { Figure } from '../figure.ts'
 import { median, program, RUNS } from '../measure.ts'
 import { type BenchKey, startFetcher, startSource } from '../nodes.ts'
 
 /** A wrk script that asks for another path with every request, so that no answer is remembered. */
-const ASK_FOR_NEW_PATHS = `
-local digits = "0123456789abcdfghijklmnpqrsvwxyz"
+const ASK_FOR_NEW_PATHS = `${MISSING_PATHS}
 math.randomseed(os.time() + SEED)
 request = function()
-  local hash = {}
-  for i = 1, 32 do
-    local at = math.random(#digits)
-    hash[i] = digits:sub(at, at)
-  end
-  return wrk.format("GET", "/" .. table.concat(hash) .. ".narinfo")
+  return wrk.format("GET", missing())
 end
 done = function(summary, latency, requests)
   io.write(string.format("answered %f a second, p99 %f ms, wrong %d\\n",
