@@ -17,8 +17,11 @@ import { HolderSet } from './swarm/holder-set.ts'
 /** How long the DHT is searched for a path that no neighbour has, in milliseconds with dials. */
 export const DHT_MS = 4_000
 
-/** For how long a neighbour's answer counts that comes late, in milliseconds. */
-export const LATE_ANSWER_MS = 3_000
+/**
+ * For how long a neighbour's answer counts that comes late, in milliseconds: on a line that is full
+ * of what it sends it may take as long.
+ */
+export const LATE_ANSWER_MS = 15_000
 
 /** How many peers that say they have a path are enough, once nobody waits for another one. */
 export const HOLDERS_ENOUGH = 8
@@ -50,6 +53,9 @@ export class PathInquiry {
   #search: Promise<void> | undefined
   /** How many who were asked have neither answered nor been given up, the DHT among them. */
   #asking = 0
+  /** Neighbours among them. */
+  readonly #owing = new Set<string>()
+  #isSearching = false
   /** Resolves once all who are being asked have; there while somebody waits for that. */
   #over: PromiseWithResolvers<void> | undefined
 
@@ -66,6 +72,17 @@ export class PathInquiry {
   /** Whether somebody may still answer. */
   get isOpen(): boolean {
     return this.#asking > 0
+  }
+
+  /**
+   * How long it is worth waiting for more, in milliseconds: not for neighbours who have kept silent
+   * for longer than they are waited for.
+   */
+  get waitMs(): number {
+    if (this.#isSearching) return Number.POSITIVE_INFINITY
+    const { patience } = this.#components
+    const prompt = [...this.#owing].filter((id) => !patience.isSilent(id))
+    return Math.max(0, ...prompt.map((id) => patience.ms(id)))
   }
 
   /** Whether there is nothing to be had of it any more. */
@@ -161,7 +178,12 @@ export class PathInquiry {
   async #askAll(peers: readonly string[]): Promise<void> {
     // Nobody waits for so long; but who asks again is told what a busy one has said meanwhile.
     const limit = deadline(this.#components.clock, LATE_ANSWER_MS, 'asking the neighbours')
-    await Promise.all(peers.map((id) => this.#askOne(id, limit)))
+    const asking = peers.map(async (id) => {
+      this.#owing.add(id)
+      await this.#askOne(id, limit)
+      this.#owing.delete(id)
+    })
+    await Promise.all(asking)
     limit.clear()
   }
 
@@ -171,12 +193,15 @@ export class PathInquiry {
     const isEnough = (): boolean => this.#isLeft && this.#holdersFound >= HOLDERS_ENOUGH
     const ask = (peer: string): Promise<void> => this.#askOne(peer, limit)
     const search = { key: pathKey(this.#hash), ask, isEnough }
+    this.#isSearching = true
     try {
       using _turn = await turns.acquire(1, limit)
       await searchHolders(this.#components, search, limit)
     } catch (error) {
       if (!limit.signal.aborted) throw error
       log.debug('no turn to search the DHT', { error })
+    } finally {
+      this.#isSearching = false
     }
     limit.clear()
   }

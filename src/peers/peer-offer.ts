@@ -80,8 +80,8 @@ export class PeerOffer implements ContentOffer {
     }
   }
 
-  tooSlow(): void {
-    for (const peer of this.#holders) this.#components.client.noteDelay(peer)
+  tooSlow(): boolean {
+    return noteDelays(this.#components, this.#holders)
   }
 
   turnDown(flaw: OfferFlaw): void {
@@ -94,6 +94,14 @@ export class PeerOffer implements ContentOffer {
       client.reportError(peer, peerError({ code: 'claim-false', peer }))
     }
   }
+}
+
+/** Says whether some peer is busy with bringing something else. */
+function noteDelays(
+  { client }: Pick<PeerOfferComponents, 'client'>,
+  peers: Iterable<string>,
+): boolean {
+  return [...peers].filter((peer) => client.noteDelay(peer)).length > 0
 }
 
 /** A root that one or more peers have, whosever it is. */
@@ -113,7 +121,7 @@ export class PeerRootOffer implements RootOffer {
     await fetchContent(this.#root, this.#holders, components, progress, call, { onDirectories })
   }
 
-  tooSlow(): void {
-    for (const peer of this.#holders) this.#components.client.noteDelay(peer)
+  tooSlow(): boolean {
+    return noteDelays(this.#components, this.#holders)
   }
 }

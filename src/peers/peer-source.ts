@@ -87,7 +87,9 @@ export class PeerSource implements PathSource {
     try {
       if (late !== undefined) yield* late.late(0, call)
       yield* inquiry.near(call)
-      if (late?.isOpen === true) return yield* late.late(leftMs(), call)
+      if (late?.isOpen === true) {
+        return yield* late.late(Math.min(late.waitMs, leftMs()), call)
+      }
       if (this.#isAmongNeighbours() || !this.#searches.take()) return
       yield* this.#search(inquiry, leftMs(), call)
     } finally {

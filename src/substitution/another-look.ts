@@ -5,7 +5,7 @@ import type { SourceWatch } from './source-watch.ts'
 /** How long it is waited before a source is asked again that goes on looking, in milliseconds. */
 const LOOK_MS = 20
 
-/** For how long sources are asked again that go on looking, in milliseconds. */
+/** For how long sources are asked again that go on looking, in ms, where nothing else is said. */
 export const LOOKING_MS_MAX = 4_000
 
 /** Whether a source goes on looking for a path: to ask again is to wait for it. */
@@ -22,10 +22,11 @@ export class AnotherLook {
   constructor(
     components: { readonly sources: readonly SourceWatch[]; readonly clock: Clock },
     hash: Uint8Array,
+    init: { readonly msMax?: number } = {},
   ) {
     this.#components = components
     this.#hash = hash
-    this.#untilMs = components.clock.now() + LOOKING_MS_MAX
+    this.#untilMs = components.clock.now() + (init.msMax ?? LOOKING_MS_MAX)
   }
 
   /** Whether a source goes on looking, and not for too long; resolves after a moment then. */

@@ -18,6 +18,13 @@ export const OFFER_STALL_BYTES = 16 * 1024
  */
 export const OFFER_LOOK_MS = 250
 
+/**
+ * How often it is no reason to have content from others that nothing comes of it: where other
+ * content comes from there, the line is full, and with everybody's turning to a cache it would not
+ * get emptier.
+ */
+export const EXCUSES_MAX = 9
+
 /** How far a fetch has got. */
 export type ComeSoFar = Pick<
   FetchProgress,
@@ -48,8 +55,8 @@ export function hasStalled({ ms }: Stillness): boolean {
 
 /** Whom it tells, and whom it asks. */
 export interface OfferPaceInit {
-  /** Told each time when nothing comes any more. */
-  readonly onStall: () => void
+  /** Told each time when nothing comes any more; says whether other content comes from there. */
+  readonly onStall: () => boolean
   /** Whether somebody else has the path; may take a while. */
   readonly hasAnother: (call: Call) => Promise<boolean>
 }
@@ -86,9 +93,13 @@ export class OfferPace {
   }
 
   async #watch(tooSlow: AbortController, call: Call): Promise<void> {
+    let excuses = 0
+    let excused: Stillness = { since: this.#comeSoFar, ms: 0 }
     for (;;) {
       const still = await this.#stalled(call)
-      this.#init.onStall()
+      excused = lookedAt(excused, still.since)
+      if (excused.ms === 0) excuses = 0 // something had come of it meanwhile
+      if (this.#init.onStall() && ++excuses <= EXCUSES_MAX) continue
       if (!(await this.#init.hasAnother(call))) return // there is nothing to do but to wait
       // It may have gone on while others were looked for.
       if (!hasStalled(lookedAt(still, this.#comeSoFar))) continue

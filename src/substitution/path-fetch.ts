@@ -20,6 +20,12 @@ import type { Pull, PullSharing } from './pull-sharing.ts'
 import { fetchByRoot } from './root-fetch.ts'
 import type { SourceWatch } from './source-watch.ts'
 
+/**
+ * For how long neighbours are asked that have pulled a path, in milliseconds: the line to them may
+ * be full, but that to the cache is thinner.
+ */
+export const PULLED_LOOKING_MS_MAX = 15_000
+
 /** What a fetch works with. */
 export interface PathFetchComponents {
   readonly castore: Castore
@@ -110,7 +116,7 @@ export class PathFetch implements Disposable {
     const pace = new OfferPace(
       { ...this.#components, progress: this.progress },
       {
-        onStall: () => offer.tooSlow?.(),
+        onStall: () => offer.tooSlow?.() === true,
         hasAnother: (waiting) => queue.hasAnother(waiting),
       },
     )
@@ -187,7 +193,8 @@ export class PathFetch implements Disposable {
   async #takeOfNeighbours(hash: Uint8Array, call: Call): Promise<FinalClaim | undefined> {
     // They have it by now: a cache that answered sooner would have it pulled once more.
     const sources = this.#components.sources.filter(({ source }) => source.sharesPulls === true)
-    const look = new AnotherLook({ ...this.#components, sources }, hash)
+    const init = { msMax: PULLED_LOOKING_MS_MAX }
+    const look = new AnotherLook({ ...this.#components, sources }, hash, init)
     for (;;) {
       for await (const found of new OfferRace({ ...this.#components, sources }, hash).run(call)) {
         const candidate = admitOffer(hash, found, this.#components, [])

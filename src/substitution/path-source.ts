@@ -47,8 +47,11 @@ export interface ContentOffer extends Offered {
    * @throws whatever kept it from that
    */
   fetch(into: Castore, progress: FetchProgress, call: Call, init?: OfferFetchInit): Promise<void>
-  /** Tells the source that nothing has come for a while, though it may yet. */
-  tooSlow?(): void
+  /**
+   * Tells the source that nothing has come for a while, though it may yet. Says whether that is
+   * because other content comes from there.
+   */
+  tooSlow?(): boolean
 }
 
 /**

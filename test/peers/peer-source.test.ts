@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { renderNar } from '../../src/nar/render-nar.ts'
+import { NEIGHBOUR_MS_MAX } from '../../src/peers/patience.ts'
 import { FetchProgress } from '../../src/substitution/fetch-progress.ts'
 import type { ContentOffer } from '../../src/substitution/path-source.ts'
 import { until } from '../fixtures/await-peers.ts'
@@ -126,6 +127,22 @@ test('a peer that brings no content that is waited for is noted, and asked last'
   expect(b.ledger.standing(a.host.id)).toBe('welcome')
   leaving.abort()
   await fetching
+})
+
+test('nobody who asks again waits for a neighbour that keeps silent', async () => {
+  await using silent = await peerNode()
+  await using honest = await peerNode({ bootstrap: [silent] })
+  await using b = await peerNode({ bootstrap: [silent, honest] })
+  misbehave(silent, goesSilent)
+  await Promise.all([connected(silent, b), connected(honest, b)])
+  await until(() => b.filters.has(honest.host.id))
+  const describe = () => b.substituter.describe(storePath('missing').hash, call)
+  expect(await describe()).toBeUndefined() // it may be waited for once
+  await until(() => b.patience.isSilent(silent.host.id))
+  await describe() // remembered as missing, or looked for anew
+  const begunMs = performance.now()
+  for (let i = 0; i < 5; i++) expect(await describe()).toBeUndefined()
+  expect(performance.now() - begunMs).toBeLessThan(NEIGHBOUR_MS_MAX)
 })
 
 test('a path that nobody has is looked for no longer than somebody may answer', async () => {

@@ -4,6 +4,7 @@ import { unlessAborted } from '../../src/foundation/single-flight.ts'
 import { FetchProgress } from '../../src/substitution/fetch-progress.ts'
 import {
   type ComeSoFar,
+  EXCUSES_MAX,
   hasStalled,
   lookedAt,
   OFFER_LOOK_MS,
@@ -40,12 +41,15 @@ test('what trickles in between looks adds up', () => {
   expect(lookedAt(once, { ...half, bytesFetched: OFFER_STALL_BYTES }).ms).toBe(0)
 })
 
-function world(others: Promise<boolean>) {
+function world(others: Promise<boolean>, isBusy = () => false) {
   const clock = manualClock()
   const progress = new FetchProgress()
   const work = Promise.withResolvers<void>()
   let stalls = 0
-  const onStall = (): void => void stalls++
+  const onStall = (): boolean => {
+    stalls++
+    return isBusy()
+  }
   const hasAnother = ({ signal }: Call): Promise<boolean> => unlessAborted(others, signal)
   const pace = new OfferPace({ clock, progress }, { onStall, hasAnother })
   const done = pace.during(({ signal }) => unlessAborted(work.promise, signal), call)
@@ -54,6 +58,27 @@ function world(others: Promise<boolean>) {
   }
   return { clock, progress, work, done, looks, stalls: () => stalls }
 }
+
+test('where other content comes from there, it is waited for longer, but not for ever', async () => {
+  const { done, looks, stalls } = world(Promise.resolve(true), () => true)
+  await looks(LOOKS * EXCUSES_MAX)
+  expect(stalls()).toBe(EXCUSES_MAX)
+  expect(await outcomeOf(done)).toBe('pending')
+  await looks(LOOKS)
+  expect(await done).toBe(false)
+})
+
+test('and anew after each time that something has come', async () => {
+  const { done, looks, progress, work } = world(Promise.resolve(true), () => true)
+  for (let i = 0; i < 3; i++) {
+    await looks(LOOKS * EXCUSES_MAX)
+    progress.bytesFetched += OFFER_STALL_BYTES
+    await looks(1)
+  }
+  expect(await outcomeOf(done)).toBe('pending')
+  work.resolve()
+  expect(await done).toBe(true)
+})
 
 test('what has stalled is ended where somebody else has the same', async () => {
   const { done, looks, stalls } = world(Promise.resolve(true))

@@ -71,8 +71,9 @@ class FakeOffer implements ContentOffer {
     await this.#fetch(into, fetchCall)
   }
 
-  tooSlow(): void {
+  tooSlow(): boolean {
     this.delays++
+    return false
   }
 
   turnDown(flaw: OfferFlaw): void {

@@ -66,12 +66,17 @@ export class ExchangeClient {
     }
   }
 
-  /** A fetch does not get on: tells the ledger where it is this peer that it waits for. */
-  noteDelay(peer: string): void {
-    const waitedMs = this.#sessions.get(keyOf('answers', peer))?.waitedMs ?? 0
-    if (waitedMs < DELAY_MS_MIN) return
+  /**
+   * A fetch does not get on: tells the ledger where it is this peer that it waits for. Says whether
+   * the peer is busy with bringing something else.
+   */
+  noteDelay(peer: string): boolean {
+    const waitedMs = this.#sessions.get(keyOf('answers', peer))?.waitedMs
+    if (waitedMs === undefined) return false
+    if (waitedMs < DELAY_MS_MIN) return true
     this.#log.debug('peer keeps a fetch waiting', { peer, waitedMs })
     this.#ledger.delayed(peer)
+    return false
   }
 
   /** Tells the ledger what an error says of a peer, and acts on it. */

@@ -144,16 +144,16 @@ export class ExchangeSession {
 
   /**
    * For how long content has been waited for that was asked of the peer, while it brought none
-   * worth speaking of, for this or another request, in ms; 0 where none is waited for.
+   * worth speaking of, for this or another request, in ms; undefined where none is waited for.
    */
-  get waitedMs(): number {
+  get waitedMs(): number | undefined {
     let sinceMs: number | undefined
     for (const { ask, askedMs } of this.#open.values()) {
       if (ask.lasts === true || ask.want.type === 'path-infos') continue
       sinceMs = Math.min(sinceMs ?? askedMs, askedMs)
     }
-    const isBringing = this.#channel.partialBytes >= STALL_BYTES
-    if (sinceMs === undefined || isBringing) return 0
+    if (sinceMs === undefined) return undefined
+    if (this.#channel.partialBytes >= STALL_BYTES) return 0
     return this.#clock.now() - Math.max(sinceMs, this.#lastBrought.atMs)
   }
 
