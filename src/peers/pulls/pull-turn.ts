@@ -29,7 +29,7 @@ export interface PullTurnComponents
   readonly ledger: PullFollowingComponents['ledger']
   readonly swarms: Pick<Swarms, 'open'>
   /** Which paths neighbours are known to have; all count as known where it is left out. */
-  readonly filters?: Pick<NeighbourFilters, 'mayHave'> | undefined
+  readonly filters?: Pick<NeighbourFilters, 'has' | 'mayHave'>
   /** Where what was told is compared with what the path has; it is not where it is left out. */
   readonly proofs?: Pick<PullProofs, 'expect'>
   /** The id of this node. */
