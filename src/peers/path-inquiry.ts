@@ -74,6 +74,11 @@ export class PathInquiry {
     return this.#asking > 0
   }
 
+  /** Whether the DHT is still being searched. */
+  get isSearching(): boolean {
+    return this.#isSearching
+  }
+
   /**
    * How long it is worth waiting for more, in milliseconds: not for neighbours who have kept silent
    * for longer than they are waited for.

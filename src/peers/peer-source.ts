@@ -103,7 +103,7 @@ export class PeerSource implements PathSource {
     const before = inquiry.foundAtMs
     try {
       yield* inquiry.far(this.#searching, waitMs, call)
-      if (inquiry.isOpen) this.#wait.wasInVain()
+      if (inquiry.isSearching) this.#wait.wasInVain()
     } finally {
       if (inquiry.foundAtMs !== before) this.#wait.hasFound()
     }
