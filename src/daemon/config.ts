@@ -59,19 +59,15 @@ const adoptedPaths = z.enum(['all', 'signed'], {
   error: (issue) => `is all or signed, not ${shown(issue.input)}`,
 })
 
-const byteSize = z.union([z.string(), z.number()]).transform((given, context): number => {
-  const bytes = parseByteSize(String(given))
-  if (bytes !== undefined && bytes >= STORE_BYTES_MIN) return bytes
-  context.addIssue(`is a size of at least 256 MiB, such as 50GB or 512 MiB, not ${shown(given)}`)
-  return z.NEVER
-})
-
-const aheadSize = z.union([z.string(), z.number()]).transform((given, context): number => {
-  const bytes = parseByteSize(String(given))
-  if (bytes !== undefined) return bytes
-  context.addIssue(`is a size, such as 64MiB, or 0 for nothing, not ${shown(given)}`)
-  return z.NEVER
-})
+/** A size in bytes, of at least so many; `right` says that for people. */
+function byteSize(bytesMin: number, right: string) {
+  return z.union([z.string(), z.number()]).transform((given, context): number => {
+    const bytes = parseByteSize(String(given))
+    if (bytes !== undefined && bytes >= bytesMin) return bytes
+    context.addIssue(`is ${right}, not ${shown(given)}`)
+    return z.NEVER
+  })
+}
 
 const packingLevel = z.union([z.string(), z.number()]).transform((given, context): number => {
   const level = Number(given)
@@ -105,7 +101,7 @@ export const configSchema = z.strictObject({
   announce: announceMode.prefault(ANNOUNCE_MODES[0]),
   announce_rate: byteRate(ANNOUNCE_RATE_MIN, '1 kB').prefault(ANNOUNCE_BYTES_PER_SECOND),
   upstream: z.array(upstreamSchema).max(UPSTREAMS_MAX).prefault([]),
-  ahead: aheadSize.prefault(AHEAD_BYTES_MAX),
+  ahead: byteSize(0, 'a size, such as 64MiB, or 0 for nothing').prefault(AHEAD_BYTES_MAX),
   trusted_keys: z.array(trustedKey).prefault([CACHE_NIXOS_ORG_KEY]),
   signing_key: z.string().min(1).optional(),
   tokens: z.array(tokenHash).prefault([]),
@@ -118,7 +114,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
   store: z
     .strictObject({
-      max_bytes: byteSize.optional(),
+      max_bytes: byteSize(
+        STORE_BYTES_MIN,
+        'a size of at least 256 MiB, such as 50GB or 512 MiB',
+      ).optional(),
       max_age: span.optional(),
       compression_level: packingLevel.prefault(PACKING_LEVEL),
     })

@@ -8,7 +8,7 @@ const LOOK_MS = 20
 /** For how long sources are asked again that go on looking, in ms, where nothing else is said. */
 export const LOOKING_MS_MAX = 4_000
 
-/** Whether a source goes on looking for a path: to ask again is to wait for it. */
+/** Whether a source goes on looking for a path, or has found it since it was asked. */
 export function isSearched(sources: readonly SourceWatch[], hash: Uint8Array): boolean {
   return sources.some(({ source }) => source.isSearching?.(hash) === true)
 }

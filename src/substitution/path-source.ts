@@ -127,7 +127,7 @@ export interface PathSource {
   hasNews?(hash: Uint8Array, sinceMs: number): boolean
   /**
    * Whether it goes on looking for a path that it was asked for, or has found something since: who
-   * asks again waits for that, so that asking for as long as this says ends, and takes time.
+   * asks again is given that, and waits for those alone who are likely to answer.
    */
   isSearching?(hash: Uint8Array): boolean
   /** Whether the source can be reached at all; one without it is always worth asking. @throws */
