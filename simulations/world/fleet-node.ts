@@ -14,6 +14,7 @@ import { peerError } from '../../src/peers/peer-error.ts'
 import { SharedPulls } from '../../src/peers/pulls/shared-pulls.ts'
 import { PeerLedger } from '../../src/peers/standing/peer-ledger.ts'
 import { Swarms } from '../../src/peers/swarm/swarms.ts'
+import { FetchOrder } from '../../src/substitution/fetch-order.ts'
 import { FetchProgress } from '../../src/substitution/fetch-progress.ts'
 import type { Pull } from '../../src/substitution/pull-sharing.ts'
 import type { FleetPath, FleetWorld } from './fleet-world.ts'
@@ -71,12 +72,13 @@ export class FleetNode {
     })
   }
 
-  /** Gets all paths, some of them at a time, in the order of the closure. */
+  /** Gets all paths, some of them at a time, in an order of its own. */
   async wantAll(): Promise<void> {
     const call = { signal: this.#life.signal }
-    const waiting = [...this.#world.paths]
+    const waiting = new FetchOrder<FleetPath>({ random: this.#random })
+    for (const path of this.#world.paths) waiting.add(path, path.facts.narSize)
     const work = async (): Promise<void> => {
-      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+      for (let path = waiting.take(); path !== undefined; path = waiting.take()) {
         await this.#want(path, call)
       }
     }
@@ -133,7 +135,12 @@ export class FleetNode {
     for (const { size } of missing) this.counts.lateBytes += size
     const want = { type: 'chunks', digests, packed: true } as const
     const ask: Ask = { want, bytes: 0, onAnswer: () => undefined }
-    if (missing.length > 0) await this.#ask(holder.id, ask, call)
+    try {
+      if (missing.length > 0) await this.#ask(holder.id, ask, call)
+    } catch (error) {
+      if (holder.isOnline) throw error
+      return // it died meanwhile: somebody else is asked, or the cache
+    }
     for (const { digest, size } of missing) this.#held.set(digest.hex, size)
     this.#completed(path)
   }

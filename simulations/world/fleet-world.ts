@@ -3,6 +3,7 @@ import { Digest } from '../../src/foundation/digest.ts'
 import { type Random, seededRandom } from '../../src/foundation/random.ts'
 import { StorePath } from '../../src/nix/store-path.ts'
 import { PathFacts } from '../../src/pathinfo/path-facts.ts'
+import { PATHS_AT_ONCE } from '../../src/substitution/closure-fetch.ts'
 import { FairLinks } from './fair-links.ts'
 import { FleetNode } from './fleet-node.ts'
 import { lightAborts } from './light-abort.ts'
@@ -47,7 +48,7 @@ export const FLEET_DEFAULTS: FleetOptions = {
   latencyMs: 0.3,
   requestMs: 2,
   overhead: 1.045,
-  atOnce: 16,
+  atOnce: PATHS_AT_ONCE,
   arrivalMs: 50,
   deaths: 0,
   shares: true,

@@ -2,6 +2,7 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
 import type { Log } from '../foundation/log.ts'
+import type { Random } from '../foundation/random.ts'
 import * as wire from '../generated/cairn/node/v1/node.ts'
 import { LIMITS } from '../generated/limits.ts'
 import { fixedStorePath } from '../nix/fixed-store-path.ts'
@@ -32,6 +33,7 @@ export interface NodeServiceComponents extends ShareCallsComponents {
   readonly paths: PathContents
   readonly substituter: Substituter
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
 }
 
@@ -145,12 +147,12 @@ async function importNar(
 }
 
 async function fetchPaths(
-  { substituter, clock }: NodeServiceComponents,
+  { substituter, clock, random }: NodeServiceComponents,
   { storePaths, closure }: wire.FetchRequest,
   send: (event: wire.FetchEvent) => Promise<void>,
   call: Call,
 ): Promise<void> {
-  const fetch = new ClosureFetch({ substituter, clock }, { closure })
+  const fetch = new ClosureFetch({ substituter, clock, random }, { closure })
   const tell = (): Promise<void> => send(toWireEvent(fetch.progress))
   await whileTelling(clock, tell, async () => {
     const paths = storePaths.map((it) => StorePath.parse(it))

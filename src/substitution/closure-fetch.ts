@@ -1,12 +1,17 @@
 import type { Call } from '../foundation/call.ts'
 import type { Clock } from '../foundation/clock.ts'
+import type { Random } from '../foundation/random.ts'
 import type { StorePath } from '../nix/store-path.ts'
 import type { PathFacts } from '../pathinfo/path-facts.ts'
+import { FetchOrder } from './fetch-order.ts'
 import type { FetchProgress } from './fetch-progress.ts'
 import type { Substituter } from './substituter.ts'
 
 /** How many paths are brought here at once. */
 export const PATHS_AT_ONCE = 8
+
+/** About how many paths it is asked at once what they refer to. */
+export const QUESTIONS_AT_ONCE = 16
 
 /** How often a path is looked for again that nobody has, while it may turn up. */
 const RETRIES_MAX = 4
@@ -44,22 +49,36 @@ interface Sums {
   bytesFetched: number
 }
 
-/** Brings store paths here, and what they refer to, several at once. */
+/** What it works with. */
+export interface ClosureFetchComponents {
+  readonly substituter: Pick<Substituter, 'describe' | 'obtain' | 'mayCome'>
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/**
+ * Brings store paths here, and what they refer to, several at once. The whole closure becomes known
+ * while the first of it comes, and is fetched in an order of this node's own: others that want the
+ * same begin with something else, and all have something to give.
+ */
 export class ClosureFetch {
-  readonly #substituter: Substituter
+  readonly #substituter: ClosureFetchComponents['substituter']
   readonly #clock: Clock
   readonly #closure: boolean
   readonly #met = new Map<string, StorePath>()
-  readonly #waiting: StorePath[] = []
+  readonly #unknown: FetchOrder<StorePath>
+  readonly #known: FetchOrder<StorePath>
   readonly #running = new Set<FetchProgress>()
   readonly #peers = new Set<string>()
   readonly #finished: Sums = noSums()
   #done = 0
 
-  constructor(components: { substituter: Substituter; clock: Clock }, init: { closure: boolean }) {
+  constructor(components: ClosureFetchComponents, init: { closure: boolean }) {
     this.#substituter = components.substituter
     this.#clock = components.clock
     this.#closure = init.closure
+    this.#unknown = new FetchOrder(components)
+    this.#known = new FetchOrder(components)
   }
 
   /** Resolves when every path has come to its end; each is told to `onOutcome`. */
@@ -68,18 +87,21 @@ export class ClosureFetch {
     onOutcome: (outcome: PathOutcome) => void,
     call: Call,
   ): Promise<void> {
+    const end = (outcome: PathOutcome): void => {
+      this.#done++
+      onOutcome(outcome)
+    }
+    const questions = new Set<Promise<void>>()
+    const fetches = new Set<Promise<void>>()
     for (const storePath of storePaths) this.#meet(storePath)
-    const workers = new Set<Promise<void>>()
-    while (this.#waiting.length > 0 || workers.size > 0) {
-      while (this.#waiting.length > 0 && workers.size < PATHS_AT_ONCE) {
-        const worker = this.#fetch(this.#waiting.shift()!, call).then((outcome) => {
-          workers.delete(worker)
-          this.#done++
-          onOutcome(outcome)
-        })
-        workers.add(worker)
-      }
-      await Promise.race(workers)
+    for (;;) {
+      work(questions, QUESTIONS_AT_ONCE, this.#unknown, async (path) => {
+        const failed = await this.#ask(path, call)
+        if (failed !== undefined) end(failed)
+      })
+      work(fetches, PATHS_AT_ONCE, this.#known, async (path) => end(await this.#fetch(path, call)))
+      if (questions.size + fetches.size === 0) return
+      await Promise.race([...questions, ...fetches])
       call.signal.throwIfAborted()
     }
   }
@@ -97,18 +119,27 @@ export class ClosureFetch {
   #meet(storePath: StorePath): void {
     if (this.#met.has(storePath.hashText)) return
     this.#met.set(storePath.hashText, storePath)
-    this.#waiting.push(storePath)
+    this.#unknown.add(storePath, 1)
+  }
+
+  /** Learns what there is to know of a path; tells what became of it where that is nothing. */
+  async #ask(storePath: StorePath, call: Call): Promise<PathOutcome | undefined> {
+    try {
+      const described = await this.#describe(storePath.hash, call)
+      if (described === undefined) return { storePath, held: false, error: nobodyHas(storePath) }
+      this.#meetReferences(described)
+      this.#known.add(storePath, described.narSize)
+      return undefined
+    } catch (error) {
+      call.signal.throwIfAborted()
+      return { storePath, held: false, error }
+    }
   }
 
   async #fetch(storePath: StorePath, call: Call): Promise<PathOutcome> {
-    const { hash } = storePath
     let fetching: FetchProgress | undefined
     try {
-      const described = await this.#describe(hash, call)
-      if (described === undefined) return { storePath, held: false, error: nobodyHas(storePath) }
-      // What it refers to is known before its content is here, and can be on its way already.
-      this.#meetReferences(described)
-      const obtained = await this.#substituter.obtain(hash, call, (progress) => {
+      const obtained = await this.#substituter.obtain(storePath.hash, call, (progress) => {
         fetching = progress
         this.#running.add(progress)
       })
@@ -141,6 +172,21 @@ export class ClosureFetch {
 
   #meetReferences({ references }: PathFacts): void {
     if (this.#closure) for (const reference of references) this.#meet(reference)
+  }
+}
+
+/** Begins with what is next, as long as no more than `atOnce` are under way. */
+function work<T>(
+  running: Set<Promise<void>>,
+  atOnce: number,
+  order: FetchOrder<T>,
+  run: (item: T) => Promise<void>,
+): void {
+  while (running.size < atOnce) {
+    const item = order.take()
+    if (item === undefined) return
+    const worker = run(item).finally(() => running.delete(worker))
+    running.add(worker)
   }
 }
 
