@@ -20,7 +20,7 @@ import type { Pull } from '../../src/substitution/pull-sharing.ts'
 import type { FleetPath, FleetWorld } from './fleet-world.ts'
 
 /** About how many bytes of chunks go into one frame, as `exchange/chunk-serving.ts` has it. */
-const FRAME_BYTES = 1024 * 1024
+const FRAME_BYTES = 256 * 1024
 
 /** What all chunks are made of: nobody looks at their bytes. */
 const BYTES = new Uint8Array(4 * 1024 * 1024)

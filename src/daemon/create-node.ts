@@ -261,7 +261,7 @@ async function joinPeers(
   const fetching = { castore, client, ledger, network: host, clock, random, log }
   const swarms = new Swarms({ clock, access })
   const filters = new NeighbourFilters({ client, network: host, clock, log })
-  const patience = new Patience({ clock, network: host, filters })
+  const patience = new Patience({ clock, network: host, filters, ledger })
   const asker = new PathAsker({ client, patience })
   const finding = { router, asker, patience, self: host.id, swarms, filters }
   const proofs = new PullProofs({ castore, pathInfos, client, clock, log })

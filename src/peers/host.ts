@@ -47,6 +47,14 @@ export const DHT_ANSWER_MS = 1_000
 /** How long it may take where all of them are slow. */
 export const DHT_ANSWER_MS_MAX = 3_000
 
+/**
+ * How much of one stream may be on its way to this node, in bytes. It waits in queues of the sender
+ * and of the line, and the answers to what is asked meanwhile wait behind it: with yamux's 16 MiB
+ * for seconds, where seven peers share a line of 15 Mbit/s. A line of 1 Gbit/s takes 4 ms for half
+ * a megabyte, which is what a busy process needs to ask for more.
+ */
+export const STREAM_WINDOW_BYTES_MAX = 512 * 1024
+
 /** How many connections a node has at the most. */
 export const CONNECTIONS_MAX = 500
 
@@ -325,7 +333,7 @@ async function createNode(
     addresses: { listen: [...init.listen] },
     transports: [rememberingTcp(dials, components.clock)],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX } })],
     peerDiscovery: lan === undefined ? [] : [lan.peerDiscovery],
     // By default addresses are forgotten after an hour, and with them the records of providers.
     peerStore: { maxAddressAge: RECORD_MS, maxPeerAge: RECORD_MS },

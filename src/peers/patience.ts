@@ -2,6 +2,7 @@ import type { Clock } from '../foundation/clock.ts'
 import { ExpiringMap } from '../foundation/expiring-map.ts'
 import type { NeighbourFilters } from './filters/neighbour-filters.ts'
 import type { PeerNetwork } from './peer-network.ts'
+import type { PeerLedger } from './standing/peer-ledger.ts'
 
 /**
  * The longest wait for a neighbour's word on whether it has a path, in milliseconds. Whose filter
@@ -10,6 +11,12 @@ import type { PeerNetwork } from './peer-network.ts'
  * missing for an hour.
  */
 export const NEIGHBOUR_MS_MAX = 1_000
+
+/**
+ * How long a neighbour is waited for whose filter names the path, and who has brought much before,
+ * in milliseconds: its line may be full of what it sends, and what it has costs no cache's uplink.
+ */
+export const NEIGHBOUR_PROVEN_MS = 5_000
 
 /** The shortest wait for one that answers as a rule, in milliseconds. */
 export const NEIGHBOUR_MS_MIN = 200
@@ -39,6 +46,8 @@ export interface PatienceComponents {
   readonly network: Pick<PeerNetwork, 'onConnect'>
   /** Which neighbours have told what they share; none has where it is left out. */
   readonly filters?: Pick<NeighbourFilters, 'has'>
+  /** Who has brought much. */
+  readonly ledger: Pick<PeerLedger, 'isProven'>
 }
 
 /** Questions to one peer that are not answered yet. */
@@ -74,7 +83,10 @@ export class Patience {
 
   /** How long a peer is worth waiting for, in milliseconds. */
   ms(peer: string): number {
-    if (this.#components.filters?.has(peer) === true) return NEIGHBOUR_MS_MAX
+    const { filters, ledger } = this.#components
+    if (filters?.has(peer) === true) {
+      return ledger.isProven(peer) ? NEIGHBOUR_PROVEN_MS : NEIGHBOUR_MS_MAX
+    }
     if (this.#justMet.get(peer) !== undefined) return NEIGHBOUR_MS_MAX
     const usualMs = this.#usual.get(peer)
     if (usualMs === undefined) return NEIGHBOUR_UNPROVEN_MS

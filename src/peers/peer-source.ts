@@ -5,7 +5,7 @@ import { ExpiringMap } from '../foundation/expiring-map.ts'
 import { Semaphore } from '../foundation/semaphore.ts'
 import type { Offer, PathSource, RootOffer } from '../substitution/path-source.ts'
 import { DHT_MS, PathInquiry, type PathInquiryComponents } from './path-inquiry.ts'
-import { NEIGHBOUR_MS_MAX } from './patience.ts'
+import { NEIGHBOUR_PROVEN_MS } from './patience.ts'
 import { PeerRootOffer } from './peer-offer.ts'
 import { RootSearch } from './root-search.ts'
 import { SearchWait } from './search-wait.ts'
@@ -39,7 +39,7 @@ export const SEARCHES_PER_SECOND = 20
 export const PEERS_PRIORITY = 0
 
 /** How long looking for a path takes at the most, in milliseconds. */
-export const FIND_MS_MAX = NEIGHBOUR_MS_MAX + DHT_MS + 1_000
+export const FIND_MS_MAX = NEIGHBOUR_PROVEN_MS + DHT_MS + 1_000
 
 /**
  * Paths from other nodes: connected neighbours are asked first, all at once, but for those whose
@@ -124,6 +124,14 @@ export class PeerSource implements PathSource {
     if (this.#components.filters?.hasNews(hash, sinceMs) === true) return true
     const foundAtMs = this.#late.get(keyOf(hash))?.foundAtMs
     return foundAtMs !== undefined && foundAtMs >= sinceMs
+  }
+
+  isNamed(hash: Uint8Array): boolean {
+    const { network, filters, ledger, patience } = this.#components
+    return network.connected().some(({ id }) => {
+      const isKnown = filters?.has(id) === true && filters.mayHave(id, hash)
+      return isKnown && ledger.isProven(id) && !patience.isSilent(id)
+    })
   }
 
   isSearching(hash: Uint8Array): boolean {

@@ -125,6 +125,8 @@ export interface PathSource {
   findRoot?(root: Node, narSize: number, call: Call): Promise<RootOffer | undefined>
   /** Whether a path that nobody had may have come to somebody since a moment, in ms. */
   hasNews?(hash: Uint8Array, sinceMs: number): boolean
+  /** Whether somebody who has brought much before most likely has a path. */
+  isNamed?(hash: Uint8Array): boolean
   /**
    * Whether it goes on looking for a path that it was asked for, or has found something since: who
    * asks again is given that, and waits for those alone who are likely to answer.

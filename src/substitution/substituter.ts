@@ -16,6 +16,7 @@ import { admitOffer } from './offer-admission.ts'
 import { OfferRace } from './offer-race.ts'
 import { PathFetch, type PathFetchComponents } from './path-fetch.ts'
 import { isDoubtful } from './path-source.ts'
+import type { SourceWatch } from './source-watch.ts'
 import { SubstitutionError } from './substitution-error.ts'
 import type { UseTracker } from './use-tracker.ts'
 
@@ -197,7 +198,11 @@ export class Substituter {
     }
   }
 
-  /** Trusted offers as they come in: first the one described before, then all from each source. */
+  /**
+   * Trusted offers as they come in: first the one described before, then all from each source. What
+   * a neighbour has got since comes before what a cache was said to have: the line to the cache is
+   * the thinner one.
+   */
   async *#offered(
     hash: Uint8Array,
     key: string,
@@ -206,15 +211,27 @@ export class Substituter {
   ): AsyncGenerator<Candidate> {
     const known = this.#known.get(key)
     const isLate = known !== undefined && isDoubtful(known.offer)
+    const named = this.#components.sources.filter(({ source }) => source.isNamed?.(hash) === true)
+    if (known?.kind !== 'content' && named.length > 0) yield* this.#raced(named, hash, faults, call)
     if (known !== undefined && !isLate) yield known
     const look = new AnotherLook(this.#components, hash)
     do {
-      for await (const found of new OfferRace(this.#components, hash).run(call)) {
-        const candidate = admitOffer(hash, found, this.#components, faults)
-        if (candidate !== undefined) yield candidate
-      }
+      yield* this.#raced(this.#components.sources, hash, faults, call)
     } while (await look.isDue(call))
     if (known !== undefined && isLate) yield known
+  }
+
+  async *#raced(
+    sources: readonly SourceWatch[],
+    hash: Uint8Array,
+    faults: unknown[],
+    call: Call,
+  ): AsyncGenerator<Candidate> {
+    const race = new OfferRace({ ...this.#components, sources }, hash)
+    for await (const found of race.run(call)) {
+      const candidate = admitOffer(hash, found, this.#components, faults)
+      if (candidate !== undefined) yield candidate
+    }
   }
 }
 

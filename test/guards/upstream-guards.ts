@@ -145,8 +145,8 @@ export const UPSTREAM_GUARDS: readonly Guard[] = [
   {
     name: 'pace: who wasted time comes after the caches for a while',
     file: 'src/peers/standing/promptness.ts',
-    guard: 'if (wastedMs !== undefined && nowMs - wastedMs < DISTRUST_MS) return false',
-    undone: 'if (wastedMs !== undefined && nowMs < wastedMs) return false',
+    guard: 'return wastedMs !== undefined && nowMs - wastedMs < DISTRUST_MS',
+    undone: 'return wastedMs !== undefined && nowMs < wastedMs',
     tests: ['test/peers/standing/promptness.test.ts'],
   },
   {
@@ -166,8 +166,8 @@ export const UPSTREAM_GUARDS: readonly Guard[] = [
   {
     name: 'exchange: silence is counted from the last sign on',
     file: 'src/peers/exchange/exchange-session.ts',
-    guard: 'Math.max(0, since.atMs + silenceMs - this.#clock.now())',
-    undone: 'silenceMs',
+    guard: 'Math.max(0, since.atMs + silenceMs() - this.#clock.now())',
+    undone: 'silenceMs()',
     tests: ['test/peers/exchange/exchange-session.test.ts'],
   },
   {

@@ -112,6 +112,19 @@ describe.each(CASES)('a peer that $how', (it) => {
   })
 })
 
+test('who brings no content is still heard of what is new', async () => {
+  await using stalling = await peerNode()
+  await takeIn(stalling, 'wanted', inPieces(nar, [MIB]))
+  bad.misbehave(stalling, bad.keepsChunks)
+  await using asker = await peerNode({ bootstrap: [stalling], stallMs: 200 })
+  await connected(stalling, asker)
+  await until(() => asker.filters.has(stalling.host.id))
+  const outcome = await asker.substituter.obtain(hash, call).catch((error) => error)
+  expect(outcome).toBeInstanceOf(SubstitutionError)
+  expect(asker.ledger.standing(stalling.host.id)).toBe('idle')
+  expect(asker.filters.has(stalling.host.id)).toBe(true)
+})
+
 test('a peer that never says anything does not hold up what others say', async () => {
   await using silent = await peerNode()
   bad.misbehave(silent, bad.staysSilent)

@@ -3,6 +3,7 @@ import {
   JUST_MET_MS,
   NEIGHBOUR_MS_MAX,
   NEIGHBOUR_MS_MIN,
+  NEIGHBOUR_PROVEN_MS,
   NEIGHBOUR_UNPROVEN_MS,
   Patience,
 } from '../../src/peers/patience.ts'
@@ -13,7 +14,9 @@ function world() {
   const filters = new Set<string>()
   const handlers: ((peer: string) => void)[] = []
   const network = { onConnect: (handler: (peer: string) => void) => void handlers.push(handler) }
-  const patience = new Patience({ clock, network, filters })
+  const proven = new Set<string>()
+  const ledger = { isProven: (peer: string) => proven.has(peer) }
+  const patience = new Patience({ clock, network, filters, ledger })
   const connects = (peer: string): void => {
     for (const handler of handlers) handler(peer)
   }
@@ -23,7 +26,7 @@ function world() {
     awaited.answered()
     awaited.over()
   }
-  return { clock, filters, patience, connects, answerAfter }
+  return { clock, filters, proven, patience, connects, answerAfter }
 }
 
 test('a peer is silent once it owes an answer for longer than it is waited for', async () => {
@@ -86,4 +89,14 @@ test('who has just connected has long, too', async () => {
   await clock.pass(JUST_MET_MS)
   expect(patience.ms('a')).toBe(NEIGHBOUR_MS_MIN)
   expect(patience.ms('b')).toBe(NEIGHBOUR_UNPROVEN_MS)
+})
+
+test('whose filter names the path is waited for longest where it has brought much', () => {
+  const { filters, proven, patience } = world()
+  proven.add('a')
+  expect(patience.ms('a')).toBe(NEIGHBOUR_UNPROVEN_MS)
+  filters.add('a')
+  expect(patience.ms('a')).toBe(NEIGHBOUR_PROVEN_MS)
+  proven.delete('a')
+  expect(patience.ms('a')).toBe(NEIGHBOUR_MS_MAX)
 })

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
 import { renderNar } from '../../src/nar/render-nar.ts'
 import { NEIGHBOUR_MS_MAX } from '../../src/peers/patience.ts'
+import { PROVEN_BYTES } from '../../src/peers/standing/promptness.ts'
 import { FetchProgress } from '../../src/substitution/fetch-progress.ts'
 import type { ContentOffer } from '../../src/substitution/path-source.ts'
 import { until } from '../fixtures/await-peers.ts'
 import { goesSilent, misbehave } from '../fixtures/bad-peers.ts'
+import { pathNamed } from '../fixtures/claims.ts'
 import { allBytes, call, collect, noise } from '../fixtures/content.ts'
 import { connected, type PeerNode, peerNode, storePath, takeIn } from '../fixtures/peer-node.ts'
 import { directory, file, inPieces, narOf, symlink, type Tree } from '../nar/trees.ts'
@@ -127,6 +129,20 @@ test('a peer that brings no content that is waited for is noted, and asked last'
   expect(b.ledger.standing(a.host.id)).toBe('welcome')
   leaving.abort()
   await fetching
+})
+
+test('a path is named where a filter says so of who has brought much', async () => {
+  await using a = await peerNode()
+  await using b = await peerNode({ bootstrap: [a] })
+  await connected(a, b)
+  const { storePath } = await takeIn(a, 'named', inPieces(narOf(file('x')), [MIB]))
+  await until(() => b.filters.mayHave(a.host.id, storePath.hash) && b.filters.has(a.host.id))
+  expect(b.source.isNamed(storePath.hash)).toBe(false)
+  b.ledger.brought(a.host.id, PROVEN_BYTES)
+  expect(b.source.isNamed(storePath.hash)).toBe(true)
+  expect(b.source.isNamed(pathNamed('not-there').hash)).toBe(false)
+  b.ledger.report(a.host.id, 'stalled', 'it keeps silent')
+  expect(b.source.isNamed(storePath.hash)).toBe(false)
 })
 
 test('nobody who asks again waits for a neighbour that keeps silent', async () => {

@@ -411,6 +411,27 @@ function narOffer(bytes: Uint8Array, init: { signed?: boolean; cut?: boolean } =
 }
 
 describe('what a cache has', () => {
+  test('is had from a neighbour that has got it since it was described', async () => {
+    const content = new FakeOffer(nixSigned)
+    const cached = narOffer(nar).offer
+    const { substituter, sources } = world([], [cached])
+    expect(await substituter.describe(hash, call)).toBeDefined()
+    sources[0]!.offers.push(content)
+    Object.assign(sources[0]!, { isNamed: () => true })
+    expect(await substituter.obtain(hash, call)).toBeDefined()
+    expect(content.fetches).toBe(1)
+    expect(sources[1]!.finds).toBe(1) // when it was described
+  })
+
+  test('is had from the cache where the neighbour that is said to have it gives nothing', async () => {
+    const cached = narOffer(nar).offer
+    const { substituter, sources } = world([], [cached])
+    await substituter.describe(hash, call)
+    Object.assign(sources[0]!, { isNamed: () => true })
+    expect(await substituter.obtain(hash, call)).toBeDefined()
+    expect(sources.map(({ finds }) => finds)).toEqual([2, 1])
+  })
+
   test('is described without a root, and stored with the one that its NAR has', async () => {
     const { substituter, pathInfos } = world([narOffer(nar).offer])
     const facts = await substituter.describe(hash, call)

@@ -20,7 +20,8 @@ export const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024
 export const DELAY_MS_MIN = 750
 
 /** What a channel is for. News has one of its own, so as not to wait behind content. */
-type Purpose = 'answers' | 'news'
+type Purpose = (typeof PURPOSES)[number]
+const PURPOSES = ['answers', 'news'] as const
 
 /**
  * Asks peers, over long-lived channels: one to each for all that is answered and done with, and one
@@ -52,16 +53,17 @@ export class ExchangeClient {
 
   /** Makes a request of a peer; resolves when it is answered whole. @throws PeerError and others */
   async ask(peer: string, ask: Ask, call: Call): Promise<void> {
+    const purpose = ask.lasts === true ? 'news' : 'answers'
     try {
       const isSmall = ask.bytes <= SMALL_ANSWER_BYTES
       using _room = isSmall ? undefined : await this.#inFlight.acquire(ask.bytes, call)
       if (!isSmall) await this.#downloads?.pass(ask.bytes, call)
-      const session = await this.#session(peer, ask.lasts === true ? 'news' : 'answers', call)
+      const session = await this.#session(peer, purpose, call)
       await session.request(ask, call)
       this.#ledger.commend(peer)
     } catch (error) {
       const isOfNote = ask.isOptional !== true || isBreach(error)
-      if (!call.signal.aborted && isOfNote) this.reportError(peer, error)
+      if (!call.signal.aborted && isOfNote) this.#report(peer, error, [purpose])
       throw error
     }
   }
@@ -81,13 +83,17 @@ export class ExchangeClient {
 
   /** Tells the ledger what an error says of a peer, and acts on it. */
   reportError(peer: string, error: unknown): void {
+    this.#report(peer, error, PURPOSES)
+  }
+
+  #report(peer: string, error: unknown, purposes: readonly Purpose[]): void {
     if (!(error instanceof PeerError)) return
     const misdeed = misdeedOf(error.fault)
     if (misdeed === undefined) return
     this.#log.info('peer failed', { peer, misdeed, fault: error.fault.code })
     this.#ledger.report(peer, misdeed, error.message)
     const { dropsChannel, bans } = CONSEQUENCES[misdeed]
-    if (dropsChannel) this.#drop(peer)
+    if (dropsChannel) this.#drop(peer, purposes)
     if (!bans) return
     this.#network.disconnect(peer).catch((cause) => {
       this.#log.debug('disconnect failed', { peer, error: cause })
@@ -96,7 +102,7 @@ export class ExchangeClient {
 
   /** Ends all channels. */
   close(): void {
-    for (const { peer } of [...this.#sessions.values()]) this.#drop(peer)
+    for (const { peer } of [...this.#sessions.values()]) this.#drop(peer, PURPOSES)
   }
 
   async #session(peer: string, purpose: Purpose, call: Call): Promise<ExchangeSession> {
@@ -117,8 +123,8 @@ export class ExchangeClient {
     return session
   }
 
-  #drop(peer: string): void {
-    for (const purpose of ['answers', 'news'] as const) {
+  #drop(peer: string, purposes: readonly Purpose[]): void {
+    for (const purpose of purposes) {
       const key = keyOf(purpose, peer)
       const session = this.#sessions.get(key)
       this.#sessions.delete(key)

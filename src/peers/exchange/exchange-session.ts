@@ -9,6 +9,16 @@ import type { Answer, Want } from './want.ts'
 /** How long a request may go without any sign of life before its peer counts as stalled. */
 export const STALL_MS = 4_000
 
+/**
+ * How many times as long it may where content has come by the channel: on a line that many share,
+ * and where packets get lost, nothing comes for seconds, and to give up what is on its way would
+ * make the line no emptier.
+ */
+export const BROUGHT_STALL_TIMES = 2
+
+/** So much content is some, in bytes. */
+export const BROUGHT_BYTES = 64 * 1024
+
 /** Fewer bytes than these in that time are no sign of life either. */
 const STALL_BYTES = 16 * 1024
 
@@ -75,7 +85,7 @@ export class ExchangeSession {
   readonly ended: Promise<void>
   readonly #channel: FrameChannel
   readonly #clock: Clock
-  readonly #stallMs: number
+  readonly #firstStallMs: number
   readonly #inFlight = new Semaphore(IN_FLIGHT_BYTES_MAX)
   readonly #slots = new Semaphore(OPEN_MAX)
   readonly #open = new Map<number, OpenRequest>()
@@ -89,12 +99,12 @@ export class ExchangeSession {
 
   constructor(
     components: { peer: string; channel: FrameChannel; clock: Clock },
-    init: { stallMs?: number } = {},
+    init: { readonly stallMs?: number } = {},
   ) {
     this.peer = components.peer
     this.#channel = components.channel
     this.#clock = components.clock
-    this.#stallMs = init.stallMs ?? STALL_MS
+    this.#firstStallMs = init.stallMs ?? STALL_MS
     this.ended = this.#channel
       .receive((frame) => this.#onFrame(frame))
       .then(
@@ -218,12 +228,12 @@ export class ExchangeSession {
   /** Ends the request when its peer shows no sign of life for too long, or takes far too long. */
   async #watch(id: number, request: OpenRequest, over: AbortSignal): Promise<void> {
     const begunMs = this.#clock.now()
-    const silenceMs = request.ask.silenceMs ?? this.#stallMs
+    const silenceMs = (): number => request.ask.silenceMs ?? this.#stallMs
     let since = request.lastSign
     try {
       for (;;) {
         // From the last sign on: who looks at set times sees some silences late by as much again.
-        const waitMs = Math.max(0, since.atMs + silenceMs - this.#clock.now())
+        const waitMs = Math.max(0, since.atMs + silenceMs() - this.#clock.now())
         await this.#clock.sleep(waitMs, { signal: over })
         const sign = this.#lastSignUpTo(id, request)
         const isTooLong =
@@ -234,8 +244,8 @@ export class ExchangeSession {
           continue
         }
         // A long frame is no sign before it is whole.
-        if (this.#channel.receivedBytes - since.bytes < STALL_BYTES) break
-        since = this.#sign()
+        if (this.#channel.receivedBytes - since.bytes >= STALL_BYTES) since = this.#sign()
+        else if (this.#clock.now() - since.atMs >= silenceMs()) break
       }
       request.done.reject(peerError({ code: 'stalled', peer: this.peer }))
     } catch {
@@ -250,6 +260,11 @@ export class ExchangeSession {
       if (other < id && lastSign.atMs > last.atMs) last = lastSign
     }
     return last
+  }
+
+  get #stallMs(): number {
+    const times = this.#contentBytes < BROUGHT_BYTES ? 1 : BROUGHT_STALL_TIMES
+    return times * this.#firstStallMs
   }
 
   #sign(): Sign {

@@ -4,8 +4,8 @@ import { ChannelEnded, type FrameChannel } from './frame-channel.ts'
 import { FrameSplitter, framePrefix } from './frame-splitter.ts'
 
 /**
- * How much may arrive while this side has paused the stream. A yamux window is up to 16 MiB, and a
- * read buffer below that would make libp2p reset the stream instead of slowing the sender.
+ * How much may arrive while this side has paused the stream. A read buffer below yamux's window
+ * would make libp2p reset the stream instead of slowing the sender.
  */
 export const READ_BUFFER_BYTES_MAX = 32 * 1024 * 1024
 

@@ -121,8 +121,10 @@ export class PullRivals {
         it.isSpent = true
         this.#onStalled(id)
       }
-      const { weight, phase, run, chunks } = it
-      return [{ id, weight, phase, run, chunks, isSpent: it.isSpent || !this.#isTrusted(id) }]
+      const { weight, phase, run, chunks, toldBytes } = it
+      return [
+        { id, weight, phase, run, chunks, toldBytes, isSpent: it.isSpent || !this.#isTrusted(id) },
+      ]
     })
   }
 

@@ -11,6 +11,7 @@ import type { Membership, Swarms } from '../swarm/swarms.ts'
 import type { PullClaim } from './pull-claim.ts'
 import { PullFollowing, type PullFollowingComponents } from './pull-following.ts'
 import { pullRoot, pullWeight } from './pull-name.ts'
+import type { PullPlaces } from './pull-places.ts'
 import type { PullProofs } from './pull-proofs.ts'
 import { PullRivals, type PullRivalsComponents, type ToldRival } from './pull-rivals.ts'
 import { type PullMove, whoPulls } from './who-pulls.ts'
@@ -32,6 +33,8 @@ export interface PullTurnComponents
   readonly filters?: Pick<NeighbourFilters, 'has' | 'mayHave'>
   /** Where what was told is compared with what the path has; it is not where it is left out. */
   readonly proofs?: Pick<PullProofs, 'expect'>
+  /** How many paths are pulled here at once. */
+  readonly places: PullPlaces
   /** The id of this node. */
   readonly self: string
 }
@@ -89,11 +92,6 @@ export class PullTurn {
     this.#rivals.meet(peer, { wants: true })
   }
 
-  /** Whether others want the path as well, as far as is known. */
-  get hasRivals(): boolean {
-    return this.#rivals.all.length > 0
-  }
-
   /** A neighbour has connected: it may want the path as well. */
   greet(peer: string): void {
     this.#rivals.meet(peer)
@@ -114,14 +112,23 @@ export class PullTurn {
   }
 
   async #await(call: Call): Promise<Pull | undefined> {
-    const { clock } = this.#components
+    const { clock, places } = this.#components
+    let turnSinceMs: number | undefined
     for (;;) {
       const { news } = this.#rivals
+      const { freed } = places
       const settleMs = this.#rivals.settlesAtMs
       this.#isSettled ||= clock.now() >= settleMs
       const rivals = this.#rivals.all
+      if (rivals.some(({ isSpent }) => !isSpent)) places.shared()
       const move = this.#move(rivals)
-      if (move.do === 'pull') return this.#begin()
+      if (move.do === 'pull') {
+        turnSinceMs ??= clock.now()
+        const placeMs = this.#isShort ? places.waitMs(turnSinceMs) : 0
+        if (placeMs === 0) return this.#begin()
+        await waitUpTo(clock, placeMs, Promise.race([news, freed]), call)
+        continue
+      }
       if (move.do === 'follow') {
         const rival = rivals.find(({ id }) => id === move.peer)!
         const isOver = await this.#follow(rival, call)
@@ -177,7 +184,7 @@ export class PullTurn {
     const over = new AbortController()
     const { narSize } = facts
     // What is as short as that comes sooner when it is whole.
-    if (narSize < SPREAD_BYTES_MIN) {
+    if (this.#isShort) {
       return { peer, run, fetch: undefined, over, done: Promise.resolve() }
     }
     const pull = { peer, root: pullRoot(name, run, peer), narSize, self }
@@ -207,20 +214,25 @@ export class PullTurn {
     }
   }
 
+  /** Whether others do not have it before it is here whole. */
+  get #isShort(): boolean {
+    return this.#init.facts.narSize < SPREAD_BYTES_MIN
+  }
+
   #begin(): Pull {
     const { random, swarms, self } = this.#components
     const { claim, name, facts } = this.#init
     const run = 1 + random.integer(0xffff_ffff)
-    const isShort = facts.narSize < SPREAD_BYTES_MIN
     const root = pullRoot(name, run, self)
-    const membership = isShort ? undefined : swarms.open(root, { isOrigin: true })
+    const membership = this.#isShort ? undefined : swarms.open(root, { isOrigin: true })
     const lost = new AbortController()
+    const place = this.#components.places.take(this.#isShort ? facts.narSize : 0)
     claim.begin(run)
     void this.#watchRight(lost)
-    return this.#pull(lost.signal, membership)
+    return this.#pull(lost.signal, membership, place)
   }
 
-  #pull(lost: AbortSignal, membership: Membership | undefined): Pull {
+  #pull(lost: AbortSignal, membership: Membership | undefined, place: Disposable): Pull {
     const { claim } = this.#init
     let isOver = false
     return {
@@ -232,17 +244,20 @@ export class PullTurn {
         if (isOver) return
         membership?.complete()
         claim.complete()
+        place[Symbol.dispose]()
       },
       again: (call) => {
         isOver = true
         membership?.[Symbol.dispose]()
         claim.yield()
+        place[Symbol.dispose]()
         return this.run(call)
       },
       [Symbol.dispose]: () => {
         if (isOver) return
         isOver = true
         membership?.[Symbol.dispose]()
+        place[Symbol.dispose]()
         void this.#end(claim.phase === 'complete')
       },
     }

@@ -12,20 +12,12 @@ import { AnswerTimes } from './answer-times.ts'
 import { PullClaim } from './pull-claim.ts'
 import { pullName } from './pull-name.ts'
 import type { PullNews } from './pull-news.ts'
+import { PullPlaces } from './pull-places.ts'
 import { PullTurn, type PullTurnComponents } from './pull-turn.ts'
 import { ToldRoom } from './told-room.ts'
 
 /** How many paths may be wanted aloud at once; further ones wait. */
 export const TURNS_MAX = 48
-
-/**
- * For how long a node lets others go first for each path that it is pulling already, where others
- * are at it as well, in milliseconds: or else the one that is first stays ahead, and pulls all.
- */
-export const DEFER_MS = 25
-
-/** How many of its pulls count for that. */
-export const DEFER_PULLS_MAX = 4
 
 /** For how long neighbours who ask late are told that a path has been pulled, in milliseconds. */
 export const COMPLETE_MS = 30_000
@@ -44,7 +36,7 @@ export const SAID_MAX = 4_096
 
 /** What it works with. */
 export interface SharedPullsComponents
-  extends Omit<PullTurnComponents, 'room' | 'access' | 'answerTimes' | 'network'> {
+  extends Omit<PullTurnComponents, 'room' | 'access' | 'answerTimes' | 'places' | 'network'> {
   readonly network: Pick<PeerNetwork, 'connected' | 'onConnect'>
   readonly access: Pick<ReadAccess, 'shares' | 'reachesBlob'>
 }
@@ -63,11 +55,13 @@ export class SharedPulls implements PullSharing, PullSource {
   /** Until when words do not count: of peers, or of peers about one path; the oldest first. */
   readonly #spent = new Map<string, number>()
   readonly #answerTimes: AnswerTimes
+  readonly #places: PullPlaces
   readonly #stopping = new AbortController()
 
   constructor(components: SharedPullsComponents) {
     this.#components = components
     this.#answerTimes = new AnswerTimes(components)
+    this.#places = new PullPlaces(components)
     components.network.onConnect((peer) => {
       for (const { turn } of this.#turns.values()) turn.greet(peer)
     })
@@ -83,7 +77,6 @@ export class SharedPulls implements PullSharing, PullSource {
     const name = pullName(facts)
     if (!this.#components.access.shares(facts) || this.#turns.has(name.hex)) return unshared()
     const inner = narrowedCall(call, this.#stopping.signal)
-    if (this.#deferMs > 0) await this.#components.clock.sleep(this.#deferMs, inner)
     const slot = await this.#slots.acquire(1, inner)
     if (this.#turns.has(name.hex)) {
       slot[Symbol.dispose]()
@@ -102,8 +95,9 @@ export class SharedPulls implements PullSharing, PullSource {
     const onSpent = (peer: string, why: 'complete' | 'stalled'): void =>
       this.#spend(why === 'stalled' ? peer : `${peer} ${name.hex}`, why)
     const stopping = this.#stopping.signal
+    const shared = { room: this.#room, answerTimes: this.#answerTimes, places: this.#places }
     const turn = new PullTurn(
-      { ...this.#components, room: this.#room, answerTimes: this.#answerTimes },
+      { ...this.#components, ...shared },
       { name, facts, into, progress, claim, isTrusted, stopping, onSpent, onEnd },
     )
     this.#turns.set(name.hex, { turn, claim })
@@ -129,13 +123,6 @@ export class SharedPulls implements PullSharing, PullSource {
     const nowMs = this.#components.clock.now()
     const isSpent = (key: string): boolean => (this.#spent.get(key) ?? 0) > nowMs
     return !isSpent(peer) && !isSpent(`${peer} ${name.hex}`)
-  }
-
-  get #deferMs(): number {
-    const turns = [...this.#turns.values()]
-    if (!turns.some(({ turn }) => turn.hasRivals)) return 0
-    const pulling = turns.filter(({ claim }) => claim.phase === 'pulling').length
-    return DEFER_MS * Math.min(pulling, DEFER_PULLS_MAX)
   }
 
   #spend(key: string, why: 'complete' | 'stalled'): void {

@@ -12,6 +12,8 @@ export interface Rival {
   /** Who weighs more has the better right; the same seen from every node (rendezvous hashing). */
   readonly weight: number
   readonly phase: PullPhase
+  /** How many bytes of content it has told that it has stored of its pull. */
+  readonly toldBytes: number
   /** Whether its word counts for nothing any more: it went silent, or was wrong before. */
   readonly isSpent: boolean
 }
@@ -47,7 +49,7 @@ export type PullMove =
  *
  * 1. who has it whole is asked for it;
  * 2. who pulls is followed, the same one as before if there are several; of two that pull, the one
- *    with less weight stops, unless it has come far already;
+ *    that has come far goes on, and both where both have; else the one with more weight;
  * 3. where nobody pulls, all have an order by their weight: the first begins at once, and each of
  *    the others when those before it have had their time. So one takes over where one dies.
  */
@@ -59,9 +61,10 @@ export function whoPulls(scene: PullScene): PullMove {
   const pulling = heard.filter(({ phase }) => phase === 'pulling')
   const best = firstOf(pulling)
   if (pulledBytes !== undefined) {
-    const isFirst = best === undefined || isBefore(self, best)
-    if (isFirst || pulledBytes > YIELD_BYTES_MAX) return { do: 'pull' }
-    return { do: 'yield', peer: best.id }
+    if (best === undefined || pulledBytes > YIELD_BYTES_MAX) return { do: 'pull' }
+    const far = firstOf(pulling.filter(({ toldBytes }) => toldBytes > YIELD_BYTES_MAX))
+    if (far !== undefined) return { do: 'yield', peer: far.id }
+    return isBefore(self, best) ? { do: 'pull' } : { do: 'yield', peer: best.id }
   }
   const same = pulling.find(({ id }) => id === following)
   if (best !== undefined) return follow(same ?? best)

@@ -9,7 +9,7 @@ export interface Consequence {
   readonly bans: boolean
   /** For how long it is left alone at first, in milliseconds; doubles with each further time. */
   readonly idleMs: number
-  /** Whether the channel to it is given up, with all that was asked for on it. */
+  /** Whether the channel on which it happened is given up, with all that was asked for on it. */
   readonly dropsChannel: boolean
 }
 

@@ -107,6 +107,11 @@ export class PeerLedger {
     return this.standing(peer) === 'welcome' && this.#promptness.isPrompt(peer)
   }
 
+  /** Whether a peer is welcome, has brought much, and wasted nobody's time of late. */
+  isProven(peer: string): boolean {
+    return this.standing(peer) === 'welcome' && this.#promptness.isProven(peer)
+  }
+
   /** Why a peer is not welcome, in words. */
   reason(peer: string): string | undefined {
     return this.standing(peer) === 'welcome' ? undefined : this.#entries.get(peer)?.reason

@@ -35,8 +35,17 @@ export function isPrompt(
   { wastedMs, broughtBytes }: PromptnessRecord,
   { laggards, nowMs }: { readonly laggards: number; readonly nowMs: number },
 ): boolean {
-  if (wastedMs !== undefined && nowMs - wastedMs < DISTRUST_MS) return false
+  if (hasWasted({ wastedMs }, nowMs)) return false
   return laggards < LAGGARDS_SUSPICIOUS || broughtBytes >= PROVEN_BYTES
+}
+
+/** Whether a peer has brought much, and has wasted nobody's time of late. */
+export function isProven(record: PromptnessRecord, nowMs: number): boolean {
+  return record.broughtBytes >= PROVEN_BYTES && !hasWasted(record, nowMs)
+}
+
+function hasWasted({ wastedMs }: Pick<PromptnessRecord, 'wastedMs'>, nowMs: number): boolean {
+  return wastedMs !== undefined && nowMs - wastedMs < DISTRUST_MS
 }
 
 const UNKNOWN: PromptnessRecord = { wastedMs: undefined, broughtBytes: 0 }
@@ -82,6 +91,11 @@ export class Promptness {
     }
     const laggards = this.#laggards.size
     return isPrompt(this.#records.get(peer) ?? UNKNOWN, { laggards, nowMs })
+  }
+
+  /** Whether a peer has brought much, and has wasted nobody's time of late. */
+  isProven(peer: string): boolean {
+    return isProven(this.#records.get(peer) ?? UNKNOWN, this.#clock.now())
   }
 
   /** Forgets all of a peer. */

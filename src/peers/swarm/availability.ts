@@ -28,5 +28,8 @@ export interface Availability {
 /** How often a member says something at least, so that its silence means something. */
 export const KEEPALIVE_MS = 1_000
 
+/** For how long a member may say nothing before it counts as gone, in milliseconds. */
+export const MEMBER_SILENCE_MS = 15_000
+
 /** For how long news is gathered before it is told. */
 export const NEWS_MS = 20

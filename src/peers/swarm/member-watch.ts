@@ -9,7 +9,7 @@ import type { AnswerItem } from '../exchange/exchange-session.ts'
 import { PeerError, peerError } from '../peer-error.ts'
 import type { PeerNetwork } from '../peer-network.ts'
 import type { PeerLedger } from '../standing/peer-ledger.ts'
-import type { Availability } from './availability.ts'
+import { type Availability, MEMBER_SILENCE_MS } from './availability.ts'
 import type { PieceFetch } from './piece-fetch.ts'
 import type { Pieces } from './pieces.ts'
 import type { Swarm } from './swarm.ts'
@@ -108,7 +108,8 @@ export class MemberWatch {
       onGreeting()
     }
     try {
-      await client.ask(peer, { want, bytes: 0, lasts: true, onAnswer }, call)
+      const patience = { lasts: true, silenceMs: MEMBER_SILENCE_MS }
+      await client.ask(peer, { want, bytes: 0, ...patience, onAnswer }, call)
     } catch (error) {
       if (!call.signal.aborted) log.debug('a member is out of sight', { peer, error })
       if (!(error instanceof PeerError) && !call.signal.aborted) this.#fetch.fail(error)

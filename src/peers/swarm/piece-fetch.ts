@@ -27,7 +27,7 @@ export const PATIENCE_MS = 10_000
  * How often those who failed but had delivered are tried again when nobody else is left. On a busy
  * machine an honest peer may seem to stall.
  */
-export const SECOND_CHANCES_MAX = 3
+export const SECOND_CHANCES_MAX = 1
 
 /** The port to where pieces come from. */
 export interface PieceTransport {

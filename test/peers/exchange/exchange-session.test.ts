@@ -7,6 +7,8 @@ import {
 } from '../../../src/peers/exchange/exchange-codec.ts'
 import {
   type AnswerItem,
+  BROUGHT_BYTES,
+  BROUGHT_STALL_TIMES,
   ExchangeSession,
   IN_FLIGHT_BYTES_MAX,
   REQUEST_MS_MAX,
@@ -183,6 +185,20 @@ test('silence is counted from the last sign of life on', async () => {
   expect(await fault).toBe('stalled')
 })
 
+test('who has brought content by the channel is given more time', async () => {
+  const { ask, answer, clock } = world()
+  const fault = faultOf(ask())
+  await settled()
+  await clock.pass(1)
+  await answer(1, chunkAt(0, BROUGHT_BYTES))
+  await clock.pass(STALL_MS)
+  await settled()
+  await clock.pass((BROUGHT_STALL_TIMES - 1) * STALL_MS - 1)
+  expect(await Promise.race([fault, settled().then(() => 'waiting')])).toBe('waiting')
+  await clock.pass(1)
+  expect(await fault).toBe('stalled')
+})
+
 test('it is known for how long content is waited for, whatever else is answered', async () => {
   const { session, ask, answer, clock } = world()
   expect(session.waitedMs).toBeUndefined()
@@ -229,15 +245,15 @@ test('a large frame on its way is a sign of life for all', async () => {
   await settled()
   for (let i = 0; i < 4; i++) {
     await answer(2, chunkAt(0, 100_000))
-    await clock.pass(STALL_MS)
+    await clock.pass(BROUGHT_STALL_TIMES * STALL_MS)
     await settled()
   }
   await answer(2, DONE)
   await other
   expect(await Promise.race([slow, settled().then(() => 'waiting')])).toBe('waiting')
-  await clock.pass(STALL_MS)
+  await clock.pass(BROUGHT_STALL_TIMES * STALL_MS)
   await settled()
-  await clock.pass(STALL_MS)
+  await clock.pass(BROUGHT_STALL_TIMES * STALL_MS)
   expect(await slow).toBe('stalled')
 })
 

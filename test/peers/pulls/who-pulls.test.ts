@@ -20,7 +20,7 @@ const SCENE: PullScene = {
 }
 
 function rival(weight: number, phase: PullPhase = 'waiting', isSpent = false): Rival {
-  return { id: `peer-${weight}`, weight, phase, isSpent }
+  return { id: `peer-${weight}`, weight, phase, isSpent, toldBytes: 0 }
 }
 
 const move = (scene: Partial<PullScene>) => whoPulls({ ...SCENE, ...scene })
@@ -78,6 +78,27 @@ describe('where somebody pulls', () => {
   })
 })
 
+describe('where two pull, and one has come far', () => {
+  const far = { ...rival(40, 'pulling'), toldBytes: YIELD_BYTES_MAX + 1 }
+
+  test('the other one yields, whatever its weight', () => {
+    expect(move({ rivals: [far], pulledBytes: 1 })).toEqual({ do: 'yield', peer: far.id })
+    expect(move({ rivals: [rival(60, 'pulling'), far], pulledBytes: 1 })).toEqual({
+      do: 'yield',
+      peer: far.id,
+    })
+  })
+
+  test('both go on where both have', () => {
+    expect(move({ rivals: [far], pulledBytes: YIELD_BYTES_MAX + 1 })).toEqual({ do: 'pull' })
+  })
+
+  test('it counts for nothing where its word does not', () => {
+    const spent = { ...far, isSpent: true }
+    expect(move({ rivals: [spent], pulledBytes: 1 })).toEqual({ do: 'pull' })
+  })
+})
+
 test('of all who know each other and wait just one begins at once, and all begin in the end', () => {
   const ids = fc.uniqueArray(fc.record({ id: fc.string(), weight: fc.nat(20) }), {
     selector: ({ id }) => id,
@@ -89,7 +110,7 @@ test('of all who know each other and wait just one begins at once, and all begin
       const moveOf = (at: number, nowMs: number) => {
         const rivals = nodes
           .filter((_, i) => i !== at)
-          .map((it) => ({ ...it, phase: 'waiting' as const, isSpent: false }))
+          .map((it) => ({ ...it, phase: 'waiting' as const, isSpent: false, toldBytes: 0 }))
         return move({ self: nodes[at]!, rivals, nowMs })
       }
       const count = (nowMs: number) =>

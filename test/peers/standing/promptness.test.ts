@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   DISTRUST_MS,
   isPrompt,
+  isProven,
   LAGGARDS_SUSPICIOUS,
   PROMPTNESS_PEERS_MAX,
   PROVEN_BYTES,
@@ -23,6 +24,16 @@ test.each([
   ['not of who has', { ...unknown, broughtBytes: PROVEN_BYTES }, suspicious, true],
 ])('%s', (_, record, neighbourhood, expected) => {
   expect(isPrompt(record, neighbourhood)).toBe(expected)
+})
+
+test.each([
+  ['who nobody knows is not', unknown, false],
+  ['who has brought much is', { ...unknown, broughtBytes: PROVEN_BYTES }, true],
+  ['who has brought less is not', { ...unknown, broughtBytes: PROVEN_BYTES - 1 }, false],
+  ['nor who wasted time since', { wastedMs: 1, broughtBytes: PROVEN_BYTES }, false],
+  ['long ago does not count', { wastedMs: 0, broughtBytes: PROVEN_BYTES }, true],
+])('proven: %s', (_, record, expected) => {
+  expect(isProven(record, DISTRUST_MS)).toBe(expected)
 })
 
 function world() {
