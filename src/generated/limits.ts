@@ -283,7 +283,7 @@ export const LIMITS: readonly Limit[] = [
   {"part":"substitution","name":"DESCRIBED_AHEAD_MAX","value":64,"what":"How many paths are asked about that a client has not asked about yet"},
   {"part":"substitution","name":"TOLD_MS","value":600000,"what":"For how long a client that was told of a path may come back for it, in milliseconds"},
   {"part":"substitution","name":"PATHS_AT_ONCE","value":8,"what":"How many paths are brought here at once"},
-  {"part":"substitution","name":"QUESTIONS_AT_ONCE","value":16,"what":"About how many paths it is asked at once what they refer to"},
+  {"part":"substitution","name":"QUESTIONS_AT_ONCE","value":16,"what":"How many paths are asked about at once, to learn what they refer to"},
   {"part":"substitution","name":"UPLOADS_AT_ONCE","value":8,"what":"How many paths are uploaded at once"},
   {"part":"substitution","name":"PUSH_RETRY_MS","value":500,"what":"The wait before something is tried again, in milliseconds"},
   {"part":"substitution","name":"LINKS_MAX","value":40,"what":"How many symlinks are followed on the way to one place"},

@@ -10,7 +10,7 @@ import type { Substituter } from './substituter.ts'
 /** How many paths are brought here at once. */
 export const PATHS_AT_ONCE = 8
 
-/** About how many paths it is asked at once what they refer to. */
+/** How many paths are asked about at once, to learn what they refer to. */
 export const QUESTIONS_AT_ONCE = 16
 
 /** How often a path is looked for again that nobody has, while it may turn up. */
