@@ -154,12 +154,13 @@ export class ClosurePush {
 
   /** Tries again what may have failed by chance. */
   async #persistently<T>(work: (call: Call) => Promise<T>, call: Call): Promise<T> {
-    const { clock, random } = this.#components
+    const { clock, random, target } = this.#components
     for (let attempt = 1; ; attempt++) {
       try {
         return await work(call)
       } catch (error) {
-        if (call.signal.aborted || attempt >= PUSH_ATTEMPTS) throw error
+        const isLast = attempt >= PUSH_ATTEMPTS || target.isFinal(error)
+        if (call.signal.aborted || isLast) throw error
         const waitMs = PUSH_RETRY_MS * 2 ** (attempt - 1)
         await clock.sleep(waitMs / 2 + random.integer(waitMs), call)
       }

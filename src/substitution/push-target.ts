@@ -14,6 +14,8 @@ export interface PushTarget {
    * @throws where it could not be brought
    */
   upload(pathInfo: PathInfo, onBytes: (bytes: number) => void, call: Call): Promise<Publish>
+  /** Whether what it threw would be the same another time: this node may not write there. */
+  isFinal(error: unknown): boolean
 }
 
 /** Tells all who read there of a path whose content is there, and so is all that it refers to. */

@@ -12,6 +12,7 @@ import { encodeNixBase32 } from '../nix/nix-base32.ts'
 import { STORE_DIRECTORY, type StorePath } from '../nix/store-path.ts'
 import type { PathInfo } from '../pathinfo/path-info.ts'
 import type { Publish, PushTarget } from '../substitution/push-target.ts'
+import { CacheError } from './cache-error.ts'
 import type { CacheFiles } from './cache-files.ts'
 
 /** How many files of a cache are asked for at once. */
@@ -53,6 +54,10 @@ export class CachePushTarget implements PushTarget {
       answers.push(isHeld)
     }
     return answers
+  }
+
+  isFinal(error: unknown): boolean {
+    return error instanceof CacheError && error.fault.code === 'refused'
   }
 
   async upload(pathInfo: PathInfo, onBytes: (bytes: number) => void, call: Call): Promise<Publish> {

@@ -22,6 +22,7 @@ class Cache implements PushTargets {
     if (this.isAway) throw new Error('nobody answers')
     return {
       name: 'cache',
+      isFinal: () => false,
       holds: async (paths) => paths.map(({ name }) => this.there.has(name)),
       upload:
         async ({ storePath }) =>

@@ -26,12 +26,19 @@ class FakeTarget implements PushTarget {
   uploadingMax = 0
   /** How often each path's upload fails before it works. */
   readonly failures = new Map<string, number>()
+  isClosed = false
+  tries = 0
+
+  isFinal(): boolean {
+    return this.isClosed
+  }
 
   async holds(storePaths: readonly StorePath[]): Promise<boolean[]> {
     return storePaths.map(({ name }) => this.there.has(name))
   }
 
   async upload({ storePath, narSize }: PathInfo, onBytes: (bytes: number) => void, _: Call) {
+    this.tries++
     this.uploadingMax = Math.max(this.uploadingMax, ++this.uploading)
     await new Promise((resolve) => setImmediate(resolve))
     this.uploading--
@@ -114,6 +121,14 @@ test('what fails by chance is tried again, and counts once', async () => {
   const { failed, progress } = await push('top')
   expect(failed).toEqual([])
   expect(progress.bytesDone).toBe(progress.bytesTotal)
+})
+
+test('what is not permitted is not tried again', async () => {
+  const { target, push } = world({ top: [] })
+  target.failures.set('top', 1)
+  target.isClosed = true
+  expect((await push('top')).failed).toEqual(['top'])
+  expect(target.tries).toBe(1)
 })
 
 test('where something fails for good, what refers to it is not told of, the rest is', async () => {

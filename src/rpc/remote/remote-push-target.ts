@@ -12,6 +12,7 @@ import type { Publish, PushTarget } from '../../substitution/push-target.ts'
 import { REMOTE_CALLS_MAX } from '../rpc-limits.ts'
 import { remoteCastore } from './remote-castore.ts'
 import type { RemoteChannel } from './remote-channel.ts'
+import { RemoteError } from './remote-error.ts'
 import { RemotePathInfoStore } from './remote-path-info-store.ts'
 
 /** What it works with. */
@@ -45,6 +46,10 @@ export class RemotePushTarget implements PushTarget {
       answers.push(isHeld)
     }
     return answers
+  }
+
+  isFinal(error: unknown): boolean {
+    return error instanceof RemoteError && error.fault.code === 'refused'
   }
 
   async upload(pathInfo: PathInfo, onBytes: (bytes: number) => void, call: Call): Promise<Publish> {
