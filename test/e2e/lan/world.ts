@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectNode, generateKey, importPath } from '../../../src/daemon/client.ts'
+import { atExit } from '../../fixtures/at-exit.ts'
 import { call } from '../../fixtures/content.ts'
 import { temporaryDirectory } from '../../fixtures/temporary-directory.ts'
 import type { Content } from './content.ts'
@@ -103,13 +104,12 @@ export async function meshed(first: LabNode, others: readonly LabNode[]): Promis
 export async function scratchDirectory(): Promise<AsyncDisposable & { readonly path: string }> {
   const directory = await temporaryDirectory()
   const { path } = directory
-  const removeAtExit = (): void => rmSync(path, { recursive: true, force: true })
-  process.once('exit', removeAtExit)
+  const removeAtExit = atExit(() => rmSync(path, { recursive: true, force: true }))
   return {
     path,
     [Symbol.asyncDispose]: async () => {
       await directory[Symbol.asyncDispose]()
-      process.off('exit', removeAtExit)
+      removeAtExit[Symbol.dispose]()
     },
   }
 }
