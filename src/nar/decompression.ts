@@ -25,7 +25,8 @@ export const EXPANSION_ALLOWANCE_BYTES_MAX = 64 * 1024 * 1024 * 1024
  */
 const XZ_SLICE_BYTES = 8 * 1024
 
-const OUTPUT_PIECE_BYTES = 64 * 1024
+/** How much a decoder gives at once, in bytes: each time it waits for the thread that reads. */
+const OUTPUT_PIECE_BYTES = 256 * 1024
 
 /** How much a decoder makes before anybody asks for it, in bytes: it works beside its reader. */
 const OUTPUT_AHEAD_BYTES = 512 * 1024
