@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { connectNode } from '../../src/daemon/client.ts'
@@ -21,7 +21,7 @@ export interface MemorySample {
   readonly bytes: number
   /** What of it are pages of files, Level's tables above all: the system may take them back. */
   readonly fileBytes: number
-  /** Files and connections that are open. */
+  /** Files and connections that are open, but for segments of the store. */
   readonly openFiles: number
 }
 
@@ -149,8 +149,18 @@ function residentOf(pid: number): Omit<MemorySample, 'seconds'> {
   return { bytes: of('VmRSS'), fileBytes: of('RssFile'), openFiles: openFilesOf(pid) }
 }
 
+/** Files and connections that a process has open; segments aside, which stay open as they are made. */
 function openFilesOf(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
+  const directory = `/proc/${pid}/fd`
+  return readdirSync(directory).filter((fd) => !nameOf(join(directory, fd)).endsWith('.seg')).length
+}
+
+function nameOf(fd: string): string {
+  try {
+    return readlinkSync(fd)
+  } catch {
+    return '' // closed meanwhile
+  }
 }
 
 /** A stretch in words. */
