@@ -6,7 +6,7 @@ import { type Random, seededRandom } from '../../src/foundation/random.ts'
 import { Semaphore } from '../../src/foundation/semaphore.ts'
 import { unlessAborted } from '../../src/foundation/single-flight.ts'
 import { OWNER_ACCESS, type ReadAccess } from '../../src/pathinfo/read-access.ts'
-import { SENDING_SLOTS } from '../../src/peers/exchange/chunk-serving.ts'
+import { CHUNK_FRAME_BYTES, SENDING_SLOTS } from '../../src/peers/exchange/chunk-serving.ts'
 import type { Ask } from '../../src/peers/exchange/exchange-session.ts'
 import { serveSwarm } from '../../src/peers/exchange/swarm-serving.ts'
 import type { ChunkAnswer } from '../../src/peers/exchange/want.ts'
@@ -18,9 +18,6 @@ import { FetchOrder } from '../../src/substitution/fetch-order.ts'
 import { FetchProgress } from '../../src/substitution/fetch-progress.ts'
 import type { Pull } from '../../src/substitution/pull-sharing.ts'
 import type { FleetPath, FleetWorld } from './fleet-world.ts'
-
-/** About how many bytes of chunks go into one frame, as `exchange/chunk-serving.ts` has it. */
-const FRAME_BYTES = 256 * 1024
 
 /** What all chunks are made of: nobody looks at their bytes. */
 const BYTES = new Uint8Array(4 * 1024 * 1024)
@@ -206,7 +203,7 @@ export class FleetNode {
       return size === undefined ? [] : [{ index, data: BYTES.subarray(0, size) }]
     })
     while (found.length > 0) {
-      const frame = found.splice(0, Math.max(1, Math.floor(FRAME_BYTES / options.chunkBytes)))
+      const frame = found.splice(0, Math.max(1, Math.floor(CHUNK_FRAME_BYTES / options.chunkBytes)))
       const bytes = frame.reduce((sum, { data }) => sum + data.length, 0)
       using _slot = await this.#slots.acquire(1, call)
       const wire = bytes * options.overhead

@@ -1,4 +1,5 @@
 import type { Call } from '../../src/foundation/call.ts'
+import { CHUNK_FRAME_BYTES } from '../../src/peers/exchange/chunk-serving.ts'
 import { STALL_MS } from '../../src/peers/exchange/exchange-session.ts'
 import { peerError } from '../../src/peers/peer-error.ts'
 import type { FairLinks, Flow } from './fair-links.ts'
@@ -6,7 +7,6 @@ import type { SimNode } from './sim-node.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** About how many bytes of pieces go into one frame, as `exchange/chunk-serving.ts` has it. */
-const FRAME_BYTES = 1024 * 1024
 
 /** With so many bytes what has arrived is stored, as `swarm/piece-exchange.ts` has it. */
 const PUT_BYTES = 1024 * 1024
@@ -157,7 +157,7 @@ export class SimChannel {
       return
     }
     const { links, pieceBytes, overhead } = this.#world
-    const frame = request.wanted.slice(0, Math.max(1, Math.floor(FRAME_BYTES / pieceBytes)))
+    const frame = request.wanted.slice(0, Math.max(1, Math.floor(CHUNK_FRAME_BYTES / pieceBytes)))
     if (!this.server.slots.take(frame, this.#waiting)) return
     request.wanted.splice(0, frame.length)
     const bytes = frame.length * pieceBytes * overhead

@@ -12,7 +12,7 @@ import type { Answer, ChunkAnswer, Want } from './want.ts'
  * About how many bytes of chunks go into one frame, and are read at once. The answers to other
  * questions wait until a frame is sent, seven times as long on a line that seven peers share.
  */
-const CHUNK_FRAME_BYTES = 256 * 1024
+export const CHUNK_FRAME_BYTES = 256 * 1024
 
 /** How many bytes of chunks are read, or wait to be taken, for all peers together. */
 export const SERVING_BYTES_MAX = 64 * 1024 * 1024

@@ -33,7 +33,7 @@ export interface PullTurnComponents
   readonly filters?: Pick<NeighbourFilters, 'has' | 'mayHave'>
   /** Where what was told is compared with what the path has; it is not where it is left out. */
   readonly proofs?: Pick<PullProofs, 'expect'>
-  /** How many paths are pulled here at once. */
+  /** How much is pulled here at once. */
   readonly places: PullPlaces
   /** The id of this node. */
   readonly self: string
